@@ -1,0 +1,67 @@
+"""Run the nightly job in this process. Does not belong here: what the job holds."""
+
+import sqlite3
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from crm_quality.assets.pipeline import JOB, build_definitions
+from crm_quality.project import Project
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What became of a run; `problems` is for a person to read."""
+
+    run_id: str
+    published: bool
+    problems: list[str] = field(default_factory=list)
+
+
+def run_nightly(project: Project, dagster_home: Path, day: str | None) -> RunOutcome:
+    """Materialise everything for one extract date, with the history where the web server finds it."""
+    job = build_definitions(project).resolve_job_def(JOB)
+    with ExitStack() as stack:
+        instance = stack.enter_context(dg.DagsterInstance.from_config(str(dagster_home)))
+        for database in dagster_home.rglob("*.db"):
+            stack.enter_context(_kept_open(database))
+        result = job.execute_in_process(
+            instance=instance,
+            run_config=run_config(day),
+            raise_on_error=False,
+        )
+    problems = [_first_cause(event) for event in result.all_events if event.is_failure]
+    return RunOutcome(result.run_id, result.success, list(dict.fromkeys(problems)))
+
+
+def run_config(day: str | None) -> dict[str, Any]:
+    """The configuration of a run for a day; None means the newest extract."""
+    return {
+        "loggers": {"console": {"config": {"log_level": "ERROR"}}},
+        "resources": {"warehouse": {"config": {"extract_date": day} if day else {}}},
+    }
+
+
+def _kept_open(database: Path) -> Any:
+    """Hold an idle connection to one of Dagster's event stores while a run writes to it.
+
+    Dagster opens and closes the store for every event, and SQLite writes its log back whenever the last
+    connection closes: with one more open, a run of 80 assets and 420 checks takes 20 s instead of 36 s.
+    """
+    connection = sqlite3.connect(database, check_same_thread=False)
+    connection.execute("select count(*) from sqlite_master").fetchone()
+    return closing(connection)
+
+
+def _first_cause(event: dg.DagsterEvent) -> str:
+    """The innermost error of a failure: the message written for the user, not the framework's around it."""
+    data: Any = event.event_specific_data
+    error = getattr(data, "error", None)
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is None:
+        return event.message or str(event.event_type_value)
+    return str(error.message).strip()

@@ -1,0 +1,124 @@
+"""The tables that a query alone cannot make, and the function that makes each. Does not belong here: those functions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crm_quality.assets.table import Build
+from crm_quality.assets.warehouse import OpenRun
+from crm_quality.identity.cluster import build_clusters
+from crm_quality.identity.customer_id import build_customer_xref
+from crm_quality.identity.pairs import build_pairs
+from crm_quality.identity.review import build_review_queue
+from crm_quality.sql_model import tables_read
+from crm_quality.standardise.lookups import LOOKUPS, build_lookup
+
+
+@dataclass(frozen=True)
+class PythonTable:
+    """One table `schema.table` built by a function."""
+
+    name: str
+    build: Build
+    reads: Sequence[str]
+    description: str
+    kinds: Sequence[str] = ("duckdb", "python")
+
+
+def _lookup(kind: str) -> PythonTable:
+    def build(run: OpenRun) -> Mapping[str, Any]:
+        count = build_lookup(run.con, kind, run.project.settings.default_country)
+        return {"values computed in this run": count.computed}
+
+    return PythonTable(
+        f"standard.{kind}",
+        build,
+        [f"{schema}.{table}" for schema, table in tables_read(LOOKUPS[kind].distinct)],
+        f"The standard form of every {kind.replace('_', ' ')} in today's extracts: one row per distinct value, "
+        "computed once and kept between runs.",
+    )
+
+
+def _pairs(run: OpenRun) -> Mapping[str, Any]:
+    report = build_pairs(run.con, run.project.models)
+    run.con.execute(
+        "update meta.run set model_version = ? where run_id = ?", [report.model_version, run.run.run_id]
+    )
+    trained = [kind.party_type for kind in report.kinds if kind.trained]
+    return {
+        "model_version": report.model_version or "none",
+        "trained_in_this_run": ", ".join(trained) or "no",
+        "certain_pairs": report.certain_pairs,
+    }
+
+
+def _clusters(run: OpenRun) -> Mapping[str, Any]:
+    report = build_clusters(run.con, run.project.settings.identity.objective)
+    return {
+        "clusters": report.clusters,
+        "records": report.records,
+        "cut": str(report.cut),
+        "contradictory decisions": len(report.refused_decisions),
+    }
+
+
+def _xref(run: OpenRun) -> None:
+    build_customer_xref(run.con)
+
+
+def _made_with_the_table_it_reads(run: OpenRun) -> None:
+    """One function makes both tables; this asset shows the second."""
+
+
+def _review(run: OpenRun) -> None:
+    build_review_queue(run.con)
+
+
+def _value(run: OpenRun) -> Mapping[str, Any] | None:
+    return build_customer_value(run.con)
+
+
+def _churn(run: OpenRun) -> Mapping[str, Any] | None:
+    return build_churn_risk(run.con)
+
+
+PYTHON_TABLES: tuple[PythonTable, ...] = (
+    *(_lookup(kind) for kind in LOOKUPS),
+    PythonTable(
+        "identity.pair",
+        _pairs,
+        ["identity.record", "identity.person_feature", "identity.organisation_feature"],
+        "Pairs of records that may be the same person or company, with the weight of the evidence and the reason in words.",
+        ("duckdb", "python", "splink"),
+    ),
+    PythonTable(
+        "identity.conflict",
+        _made_with_the_table_it_reads,
+        ["identity.pair"],
+        "Pairs of records that cannot be one customer, and what contradicts.",
+    ),
+    PythonTable(
+        "identity.cluster",
+        _clusters,
+        ["identity.pair", "identity.conflict", "identity.record"],
+        "Which records are one customer: every record in exactly one cluster. Records that contradict each other stay apart.",
+    ),
+    PythonTable(
+        "identity.customer_xref",
+        _xref,
+        ["identity.cluster"],
+        "The lasting customer id of every record.",
+    ),
+    PythonTable(
+        "identity.customer_id_event",
+        _made_with_the_table_it_reads,
+        ["identity.customer_xref"],
+        "Every birth, merge, split and end of a customer id; an old id leads to the one it goes by today.",
+    ),
+    PythonTable(
+        "identity.review_queue",
+        _review,
+        ["identity.pair", "identity.conflict", "identity.customer_xref"],
+        "Doubtful pairs for a steward to decide, the ones worth most first.",
+    ),
+)

@@ -1,0 +1,97 @@
+"""The last assets of a run: what the checks found, and the published file. Does not belong here: checks, file handling."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from crm_quality.assets.table import OWNERS, column_schema
+from crm_quality.assets.warehouse import OpenRun
+from crm_quality.publish.versions import publish, refuse_if_doubtful
+from crm_quality.quality.data_docs import build_data_docs
+from crm_quality.quality.score import build_dimension_score
+from crm_quality.run import count_run, note_step
+from crm_quality.warehouse import scalar
+
+_RESULTS = {
+    "check_result": "One row per check and extract date: how many rows it looked at and how many failed.",
+    "failure": "One row per row that failed a check of this run, by its source key.",
+    "dimension_score": "The score of each source, table and dimension for each extract date.",
+}
+
+
+def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
+    """The results of the checks of all tables, which each wrote its own, and the scores made from them."""
+
+    @dg.multi_asset(
+        name="results",
+        specs=[
+            dg.AssetSpec(
+                ["quality", table],
+                deps=[name.split(".") for name in names],
+                group_name="quality",
+                description=description,
+                owners=[OWNERS["quality"]],
+                kinds={"duckdb"},
+            )
+            for table, description in _RESULTS.items()
+        ],
+    )
+    def asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[OpenRun]) -> Iterator[dg.MaterializeResult]:
+        started = time.perf_counter()
+        build_dimension_score(warehouse.con, warehouse.run.run_id, warehouse.run.extract_date)
+        seconds = time.perf_counter() - started
+        for table in _RESULTS:
+            rows = scalar(warehouse.con, f"select count(*) from quality.{table}")
+            note_step(warehouse.con, warehouse.run, "quality", f"quality.{table}", rows, seconds)
+            seconds = 0.0  # one step made all three
+            yield dg.MaterializeResult(
+                asset_key=["quality", table],
+                metadata={
+                    "dagster/row_count": rows,
+                    "dagster/column_schema": column_schema(warehouse, "quality", table),
+                },
+            )
+
+    return asset
+
+
+def published_asset(names: Sequence[str]) -> dg.AssetsDefinition:
+    """The file that readers open, made only from tables of this run whose critical checks passed."""
+
+    @dg.asset(
+        key=["published", "golden"],
+        deps=[name.split(".") for name in names],
+        group_name="published",
+        description=(
+            "published/golden.duckdb: core, identity, golden, marts and quality as of this run, read-only, swapped in "
+            "at once; and the data docs. Refused when a critical check failed."
+        ),
+        owners=[OWNERS["published"]],
+        kinds={"duckdb"},
+    )
+    def asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[OpenRun]) -> dg.MaterializeResult:
+        con, project, run = warehouse.con, warehouse.project, warehouse.run
+        count_run(con, run)
+        started = time.perf_counter()
+        build_data_docs(con, project.published / "data_docs", run.run_id)
+        note_step(con, run, "published", "data docs", 1, time.perf_counter() - started)
+        refuse_if_doubtful(con, run.run_id, list(names))
+        started = time.perf_counter()
+        version = publish(con, project, run.run_id)
+        note_step(con, run, "published", "published.golden", 1, time.perf_counter() - started)
+        failed = con.execute(
+            "select severity, count(*) from quality.check_result where run_id = ? and not success group by all",
+            [run.run_id],
+        ).fetchall()
+        return dg.MaterializeResult(
+            metadata={
+                "version": version.name,
+                "bytes": version.stat().st_size,
+                "customers": scalar(con, "select count(*) from golden.customer"),
+                **{f"failed checks, {severity}": count for severity, count in failed},
+            }
+        )
+
+    return asset

@@ -1,0 +1,167 @@
+"""The console command. Belongs here: arguments, messages, exit codes. Does not: anything worth a unit test."""
+
+import logging
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from crm_quality import decisions
+from crm_quality.errors import CrmQualityError
+from crm_quality.project import Project, init_project, open_project
+
+app = typer.Typer(
+    help="The nightly batch that makes a company's CRM tell the truth.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+ProjectOption = Annotated[Path, typer.Option("--project", help="Project folder", envvar="CRM_QUALITY_PROJECT")]
+
+_DAGSTER_YAML = """\
+telemetry:
+  enabled: false
+# One file for all events: half the time of one file per run.
+event_log_storage:
+  module: dagster._core.storage.event_log
+  class: ConsolidatedSqliteEventLogStorage
+  config:
+    base_dir: {folder}/history
+"""
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="The new project folder")]) -> None:
+    """Make a new project folder with commented examples."""
+    project = init_project(folder)
+    typer.echo(f"Made {project.folder}. Put exports below extracts/, describe them in sources/, then:")
+    typer.echo(f"  crm-quality run --project {folder}")
+
+
+@app.command()
+def run(
+    project: ProjectOption,
+    day: Annotated[str | None, typer.Option("--date", help="Extract date, YYYY-MM-DD (default: newest)")] = None,
+) -> None:
+    """Run everything for one extract date; exit code 0 only if it was published."""
+    from crm_quality.assets.launch import run_nightly
+    from crm_quality.summary import print_summary
+
+    opened = open_project(project)
+    outcome = run_nightly(opened, _dagster_home(opened), day)
+    for problem in outcome.problems:
+        typer.secho(problem, fg=typer.colors.RED, err=True)
+    print_summary(opened, outcome.run_id)
+    raise typer.Exit(0 if outcome.published else 1)
+
+
+@app.command()
+def train(project: ProjectOption) -> None:
+    """Fit and store a new version of the match model on the last run's records."""
+    from crm_quality.identity.pairs import train as train_model
+    from crm_quality.warehouse import open_warehouse
+
+    opened = open_project(project)
+    with open_warehouse(opened, "crm-quality train") as con:
+        typer.echo(train_model(con, opened.models))
+
+
+@app.command()
+def sample(
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to")],
+    customers: Annotated[int, typer.Option(help="Real customers, persons and organisations", min=1)] = 10_000,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same bytes")] = 1,
+    day: Annotated[str, typer.Option("--date", help="Extract date, YYYY-MM-DD")] = "2026-11-21",
+) -> None:
+    """Write a sample company's extracts, as a project, with the truth beside them."""
+    from crm_quality.sample import generate
+
+    summary = generate(to, customers=customers, seed=seed, extract_date=date.fromisoformat(day))
+    typer.echo(summary)
+
+
+@app.command()
+def evaluate(
+    project: ProjectOption,
+    truth: Annotated[Path, typer.Option(help="CSV: source_system,source_object,source_id,entity_id")],
+    as_json: Annotated[bool, typer.Option("--json", help="For machines")] = False,
+) -> None:
+    """Compare the published customers with a known truth: precision, recall and F1."""
+    from crm_quality.evaluate import evaluate as evaluate_truth
+
+    result = evaluate_truth(open_project(project).golden, truth)
+    typer.echo(result.to_json() if as_json else str(result))
+
+
+@app.command()
+def decide(
+    project: ProjectOption,
+    kind: Annotated[str, typer.Argument(help="must-link, cannot-link, ghost, not-ghost, field-override or undo")],
+    subjects: Annotated[
+        list[str], typer.Argument(help="One or two records as system/object/id; for undo: the decision's number")
+    ],
+    by: Annotated[str, typer.Option(help="Who decides")],
+    why: Annotated[str, typer.Option(help="The reason")],
+    field: Annotated[str | None, typer.Option(help="field-override: the field")] = None,
+    value: Annotated[str | None, typer.Option(help="field-override: its value")] = None,
+) -> None:
+    """Append a steward's decision; every later run honours it."""
+    opened = open_project(project)
+    if kind == "undo":
+        decision = decisions.Decision("undo", by, why, undoes=int(subjects[0]))
+    else:
+        keys = [decisions.parse_key(subject) for subject in subjects]
+        decision = decisions.Decision(
+            kind.replace("-", "_"), by, why, keys[0], keys[1] if len(keys) > 1 else None, field, value
+        )
+    number = decisions.append(opened.decisions, decision)
+    typer.echo(f"Decision {number} noted. It takes effect with the next run.")
+
+
+@app.command()
+def rollback(project: ProjectOption) -> None:
+    """Publish the version before the current one again."""
+    from crm_quality.publish.versions import rollback as roll_back
+
+    typer.echo(f"Published again: {roll_back(open_project(project)).name}")
+
+
+@app.command()
+def ui(
+    project: ProjectOption,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1")] = 3000,
+) -> None:
+    """Start the Dagster web server and daemon for a project, on this machine only."""
+    opened = open_project(project)
+    environment = {
+        **os.environ,
+        "CRM_QUALITY_PROJECT": str(opened.folder),
+        "DAGSTER_HOME": str(_dagster_home(opened)),
+    }
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "crm_quality.definitions"]
+    # The open-source web server has no login: it must not listen to the network.
+    os.execve(sys.executable, [*command, "-h", "127.0.0.1", "-p", str(port)], environment)
+
+
+def _dagster_home(project: Project) -> Path:
+    home = project.dagster_home
+    home.mkdir(exist_ok=True)
+    (home / "dagster.yaml").write_text(_DAGSTER_YAML.format(folder=home), encoding="utf-8")
+    return home
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point: an error that the user can mend is printed without a traceback, with exit code 1."""
+    logging.basicConfig(level=logging.WARNING)
+    # Both talk a lot about what they do; what matters of it is in the run's own tables.
+    for library in ("splink", "great_expectations"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    try:
+        return app(args=arguments)
+    except CrmQualityError as error:
+        typer.secho(str(error), fg=typer.colors.RED, err=True)
+        sys.exit(1)

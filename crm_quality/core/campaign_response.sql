@@ -1,0 +1,28 @@
+-- One row per reaction of a party to a marketing campaign.
+-- source_system        stem of the source file that declares the system
+-- source_object        the object of the source that the record comes from
+-- source_id            the id of the record in its source, trimmed
+-- extract_date         the day of the extract the record was loaded from
+-- row_hash             hash of the verbatim line, equal only where nothing changed
+-- party_source_id      the party this belongs to: an id of the same source_system
+-- party_source_object  the object party_source_id is unique in; null = any object of the source_system
+-- campaign             campaign name
+-- channel              channel as the source calls it
+-- response             the reaction, as the source calls it
+-- responded_at         when the answer came in
+-- responded_at_raw     responded_at as it came
+select
+    record.source_system,
+    record.source_object,
+    nullif(trim(record.source_id), '') as source_id,
+    record.extract_date,
+    record.row_hash,
+    nullif(trim(record.party_source_id), '') as party_source_id,
+    nullif(trim(record.party_source_object), '') as party_source_object,
+    nullif(trim(regexp_replace(record.campaign, '\s+', ' ', 'g')), '') as campaign,
+    nullif(trim(regexp_replace(record.channel, '\s+', ' ', 'g')), '') as channel,
+    nullif(trim(regexp_replace(record.response, '\s+', ' ', 'g')), '') as response,
+    record.responded_at,
+    record.responded_at_raw
+from staging.campaign_response as record
+where record.quarantine_reason is null

@@ -1,0 +1,246 @@
+-- One row per real customer: the best known value of every field. Where each value comes from stands in golden.customer_lineage.
+-- Key fields of a person: name, birth date, e-mail, phone, street, city, postal code, country; of an organisation: name, tax id,
+-- industry, e-mail, phone, street, city, country. Fields that no source maps do not count. The share of valid contacts is
+-- that of the e-mail addresses, phone and mobile numbers in all records of the customer; it is 1 where none is given.
+-- customer_id         minted once, never reused; ids no longer in use resolve through golden.customer_id_event
+-- party_type          person or organisation
+-- display_name        full name of a person, name of an organisation
+-- given_name          given name
+-- family_name         family name
+-- company_name        name of the organisation; for a person the employer
+-- birth_date          date of birth
+-- gender              male or female
+-- tax_id              valid tax or company registration number
+-- account_number      customer number that several systems share
+-- email               valid e-mail address, lower case
+-- phone               valid phone number in E.164, a mobile one where no other is known
+-- mobile              valid mobile number in E.164
+-- website             domain of the website
+-- street              street, from the same record as the other parts of the address
+-- city                city
+-- region              state, province or region
+-- postal_code         postal code
+-- country             ISO 3166 two-letter code
+-- industry            industry
+-- owner               who looks after the customer
+-- lifecycle_stage     stage as the sources say it
+-- source_systems      systems that know the customer, in alphabetical order, comma between
+-- record_count        source records behind this customer, ghosts and deleted ones included
+-- completeness        share of the key fields that are filled, 0 to 1
+-- quality_score       completeness times the share of valid contacts, 0 to 1
+-- ghost_verdict       the best verdict among its records: real, unverified, suspect, ghost
+-- first_seen_at       when the first of its records was created
+-- last_activity_at    last activity, interaction or order on or before the extract date
+with key_field as (
+    select
+        field.field,
+        max(field.of_person) as of_person,
+        max(field.of_organisation) as of_organisation
+    from (
+        values
+        ('display_name', 'full_name', 1, 1),
+        ('display_name', 'given_name', 1, 0),
+        ('display_name', 'family_name', 1, 0),
+        ('display_name', 'company_name', 0, 1),
+        ('birth_date', 'birth_date', 1, 0),
+        ('tax_id', 'tax_id', 0, 1),
+        ('industry', 'industry', 0, 1),
+        ('email', 'email', 1, 1),
+        ('phone', 'phone', 1, 1),
+        ('phone', 'mobile', 1, 1),
+        ('street', 'street', 1, 1),
+        ('city', 'city', 1, 1),
+        ('postal_code', 'postal_code', 1, 0),
+        ('country', 'country', 1, 1)
+    ) as field (field, mapped_as, of_person, of_organisation)
+    inner join meta.mapped_column as mapped
+        on mapped.table_name = 'party' and field.mapped_as = mapped.column_name
+    group by field.field
+),
+
+key_field_count as (
+    select
+        sum(of_person) as of_person,
+        sum(of_organisation) as of_organisation
+    from key_field
+),
+
+known as (
+    select
+        lineage.customer_id,
+        max(case when lineage.field = 'party_type' then lineage.value end) as party_type,
+        max(case when lineage.field = 'display_name' then lineage.value end) as display_name,
+        max(case when lineage.field = 'given_name' then lineage.value end) as given_name,
+        max(case when lineage.field = 'family_name' then lineage.value end) as family_name,
+        max(case when lineage.field = 'company_name' then lineage.value end) as company_name,
+        max(case when lineage.field = 'birth_date' then lineage.value end) as birth_date,
+        max(case when lineage.field = 'gender' then lineage.value end) as gender,
+        max(case when lineage.field = 'tax_id' then lineage.value end) as tax_id,
+        max(case when lineage.field = 'account_number' then lineage.value end) as account_number,
+        max(case when lineage.field = 'email' then lineage.value end) as email,
+        max(case when lineage.field = 'phone' then lineage.value end) as phone,
+        max(case when lineage.field = 'mobile' then lineage.value end) as mobile,
+        max(case when lineage.field = 'website' then lineage.value end) as website,
+        max(case when lineage.field = 'street' then lineage.value end) as street,
+        max(case when lineage.field = 'city' then lineage.value end) as city,
+        max(case when lineage.field = 'region' then lineage.value end) as region,
+        max(case when lineage.field = 'postal_code' then lineage.value end) as postal_code,
+        max(case when lineage.field = 'country' then lineage.value end) as country,
+        max(case when lineage.field = 'industry' then lineage.value end) as industry,
+        max(case when lineage.field = 'owner' then lineage.value end) as owner,
+        max(case when lineage.field = 'lifecycle_stage' then lineage.value end) as lifecycle_stage,
+        sum(case when lineage.value is not null then key_field.of_person else 0 end) as person_fields,
+        sum(case when lineage.value is not null then key_field.of_organisation else 0 end) as organisation_fields
+    from golden.customer_lineage as lineage
+    left join key_field on lineage.field = key_field.field
+    group by lineage.customer_id
+),
+
+member as (
+    select
+        xref.customer_id,
+        string_agg(distinct xref.source_system, ',' order by xref.source_system) as source_systems,
+        count(*) as record_count,
+        sum(
+            case when party.email is not null then 1 else 0 end
+            + case when party.phone is not null then 1 else 0 end
+            + case when party.mobile is not null then 1 else 0 end
+        ) as valid_contacts,
+        sum(
+            case when party.email_raw is not null then 1 else 0 end
+            + case when party.phone_raw is not null then 1 else 0 end
+            + case when party.mobile_raw is not null then 1 else 0 end
+        ) as given_contacts,
+        min(
+            case ghost.verdict when 'real' then 1 when 'suspect' then 3 when 'ghost' then 4 else 2 end
+        ) as best_verdict,
+        min(case when cast(party.created_at as date) <= run.extract_date then party.created_at end) as first_seen_at,
+        max(
+            case when cast(party.last_activity_at as date) <= run.extract_date then party.last_activity_at end
+        ) as last_activity_at
+    from identity.customer_xref as xref
+    cross join meta.current_run as run
+    inner join core.party as party
+        on
+            xref.source_system = party.source_system
+            and xref.source_object = party.source_object
+            and xref.source_id = party.source_id
+    left join quality.ghost_verdict as ghost
+        on
+            xref.source_system = ghost.source_system
+            and xref.source_object = ghost.source_object
+            and xref.source_id = ghost.source_id
+    group by xref.customer_id
+),
+
+contact as (
+    select
+        source_system,
+        party_source_object,
+        party_source_id,
+        max(happened_at) as last_activity_at
+    from (
+        select
+            interaction.source_system,
+            interaction.party_source_object,
+            interaction.party_source_id,
+            interaction.happened_at
+        from core.interaction as interaction
+        where not interaction.is_deleted
+        union all
+        select
+            sales_order.source_system,
+            sales_order.party_source_object,
+            sales_order.party_source_id,
+            cast(sales_order.ordered_on as timestamp) as happened_at
+        from core.sales_order as sales_order
+        where not sales_order.is_cancelled
+    ) as event
+    cross join meta.current_run as run
+    where cast(event.happened_at as date) <= run.extract_date
+    group by event.source_system, event.party_source_object, event.party_source_id
+),
+
+-- An id stands for the record of the named object; where none is named, for the first object that has it.
+reference as (
+    select
+        customer_id,
+        source_system,
+        source_object,
+        source_id
+    from identity.customer_xref
+    union all
+    select
+        arg_min(customer_id, source_object) as customer_id,
+        source_system,
+        '' as source_object,
+        source_id
+    from identity.customer_xref
+    group by source_system, source_id
+),
+
+activity as (
+    select
+        reference.customer_id,
+        max(contact.last_activity_at) as last_activity_at
+    from contact
+    inner join reference
+        on
+            contact.source_system = reference.source_system
+            and coalesce(contact.party_source_object, '') = reference.source_object
+            and contact.party_source_id = reference.source_id
+    group by reference.customer_id
+),
+
+scored as (
+    select
+        member.customer_id,
+        case
+            when known.party_type = 'organisation'
+                then coalesce(1.0 * known.organisation_fields / nullif(key_field_count.of_organisation, 0), 0)
+            else coalesce(1.0 * known.person_fields / nullif(key_field_count.of_person, 0), 0)
+        end as completeness,
+        case
+            when member.given_contacts = 0 then 1.0
+            else 1.0 * member.valid_contacts / member.given_contacts
+        end as valid_share
+    from member
+    cross join key_field_count
+    left join known on member.customer_id = known.customer_id
+)
+
+select
+    member.customer_id,
+    known.party_type,
+    known.display_name,
+    known.given_name,
+    known.family_name,
+    known.company_name,
+    try_cast(known.birth_date as date) as birth_date,
+    known.gender,
+    known.tax_id,
+    known.account_number,
+    known.email,
+    known.phone,
+    known.mobile,
+    known.website,
+    known.street,
+    known.city,
+    known.region,
+    known.postal_code,
+    known.country,
+    known.industry,
+    known.owner,
+    known.lifecycle_stage,
+    member.source_systems,
+    member.record_count,
+    round(cast(scored.completeness as double), 4) as completeness,
+    round(cast(scored.completeness * scored.valid_share as double), 4) as quality_score,
+    case member.best_verdict when 1 then 'real' when 2 then 'unverified' when 3 then 'suspect' else 'ghost' end
+        as ghost_verdict,
+    member.first_seen_at,
+    greatest(member.last_activity_at, activity.last_activity_at) as last_activity_at
+from member
+inner join scored on member.customer_id = scored.customer_id
+left join known on member.customer_id = known.customer_id
+left join activity on member.customer_id = activity.customer_id

@@ -1,0 +1,271 @@
+"""From pairs to clusters: who is one customer. Belongs here: constraints and the cut. Does not: scores, ids."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+
+from crm_quality.identity.components import components
+from crm_quality.identity.decisions import Decisions, load_decisions
+from crm_quality.identity.groups import Groups
+from crm_quality.identity.linkage import CLIP, average_linkage
+from crm_quality.identity.objective import Cut, choose_cut
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_OBJECTIVE = 0.995
+# A component larger than this is cut at higher weights first: linkage takes the cube of its size.
+LARGEST_COMPONENT = 300
+# A group in which every pair is at least this certain needs no linkage.
+UNDISPUTED = 10.0
+
+
+@dataclass(frozen=True)
+class ClusterReport:
+    """What `build_clusters` did: the cut, its expected quality, and steward decisions that contradict others."""
+
+    records: int
+    clusters: int
+    cut: Cut
+    refused_decisions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """Pairs of nodes with their weights; `size` is one more than the largest node number."""
+
+    size: int
+    left: np.ndarray
+    right: np.ndarray
+    weight: np.ndarray
+
+    def only(self, chosen: np.ndarray) -> _Graph:
+        """The same nodes with some of the pairs."""
+        return _Graph(self.size, self.left[chosen], self.right[chosen], self.weight[chosen])
+
+
+def build_clusters(con: duckdb.DuckDBPyConnection, objective: str | float = DEFAULT_OBJECTIVE) -> ClusterReport:
+    """(Re)create identity.cluster from identity.pair, identity.conflict and the decisions in meta.decision.
+
+    `objective`: a target precision (0..1), or "best_f1". Every record of identity.record gets one row.
+    """
+    decisions = load_decisions(con)
+    graph, certain, conflict = _load(con)
+    atom, apart = _atoms(graph.size, certain, conflict, decisions)
+    merges = _merges(_between_atoms(graph, atom), apart)
+    cut = choose_cut(merges[:, 2], merges[:, 3], objective)
+    taken = merges[merges[:, 2] >= cut.weight]
+    nodes = np.arange(graph.size)
+    label = components(
+        graph.size,
+        np.concatenate([nodes, taken[:, 0].astype(np.int64)]),
+        np.concatenate([atom, taken[:, 1].astype(np.int64)]),
+    )
+    _store(con, label)
+    return ClusterReport(graph.size - 1, len(np.unique(label[1:])), cut, decisions.refused)
+
+
+def _load(con: duckdb.DuckDBPyConnection) -> tuple[_Graph, np.ndarray, np.ndarray]:
+    """Scored pairs, certain pairs (strongest first) and pairs in conflict, as record numbers."""
+    (size,) = con.execute("select coalesce(max(record_number), 0) + 1 from identity.record").fetchone() or (1,)
+    con.execute(
+        """
+        create or replace temp table numbered_pair as
+        select
+            l.record_number as l, r.record_number as r, pair.match_weight as weight,
+            case when pair.match_key like 'certain %' then cast(right(pair.match_key, 1) as integer) end as priority
+        from identity.pair as pair
+        join identity.record as l
+            on l.source_system = pair.left_source_system and l.source_object = pair.left_source_object
+            and l.source_id = pair.left_source_id
+        join identity.record as r
+            on r.source_system = pair.right_source_system and r.source_object = pair.right_source_object
+            and r.source_id = pair.right_source_id
+        """
+    )
+    scored = con.execute("select l, r, weight from numbered_pair where priority is null order by l, r").fetchnumpy()
+    certain = con.execute("select l, r from numbered_pair where priority is not null order by priority, l, r").fetchnumpy()
+    conflict = con.execute(
+        "select record_number_l as l, record_number_r as r from identity.conflict order by l, r"
+    ).fetchnumpy()
+    con.execute("drop table numbered_pair")
+    left, right = (np.asarray(scored[side], dtype=np.int64) for side in "lr")
+    graph = _Graph(int(size), left, right, np.asarray(scored["weight"], dtype=np.float64))
+    return graph, _two_columns(certain), _two_columns(conflict)
+
+
+def _two_columns(pairs: dict[str, np.ndarray]) -> np.ndarray:
+    return np.column_stack([np.asarray(pairs[side], dtype=np.int64) for side in "lr"])
+
+
+def _atoms(
+    size: int, certain: np.ndarray, conflict: np.ndarray, decisions: Decisions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Join what must be one: decisions first, then certain matches. Returns every node's atom and the atoms apart.
+
+    A certain match that would join records in conflict is dropped, the weakest kind first. Decisions outrank
+    conflicts between identifiers: the steward has seen them.
+    """
+    together = np.array(decisions.must_link, dtype=np.int64).reshape(-1, 2)
+    apart = np.concatenate([np.array(decisions.cannot_link, dtype=np.int64).reshape(-1, 2), conflict])
+    nodes = np.arange(size)
+    every = np.concatenate([together, certain])
+    region = components(size, every[:, 0], every[:, 1])
+    # Only where a conflict lies inside a group does the order of joining matter.
+    disputed = np.zeros(size, dtype=bool)
+    disputed[region[apart[region[apart[:, 0]] == region[apart[:, 1]]][:, 0]]] = True
+    slow = disputed[region[every[:, 0]]]
+    groups = Groups()
+    for left, right in np.array(decisions.cannot_link, dtype=np.int64).reshape(-1, 2).tolist():
+        groups.separate(left, right)
+    for left, right in together.tolist():
+        groups.join(left, right)
+    inside = apart[disputed[region[apart[:, 0]]] & (region[apart[:, 0]] == region[apart[:, 1]])]
+    for left, right in inside.tolist():
+        groups.separate(left, right)
+    for left, right in every[slow].tolist():
+        groups.join(left, right)
+    joined = groups.roots()
+    atom = components(
+        size,
+        np.concatenate([nodes, every[~slow][:, 0], np.fromiter(joined.keys(), np.int64, len(joined))]),
+        np.concatenate([nodes, every[~slow][:, 1], np.fromiter(joined.values(), np.int64, len(joined))]),
+    )
+    between = np.sort(atom[apart], axis=1)
+    return atom, np.unique(between[between[:, 0] != between[:, 1]], axis=0)
+
+
+def _between_atoms(graph: _Graph, atom: np.ndarray) -> _Graph:
+    """Pairs of atoms: records that are one for certain speak with the voice of the strongest pair."""
+    left, right = np.minimum(atom[graph.left], atom[graph.right]), np.maximum(atom[graph.left], atom[graph.right])
+    other = left != right
+    left, right, weight = left[other], right[other], np.clip(graph.weight[other], -CLIP, CLIP)
+    order = np.lexsort((-weight, right, left))
+    left, right, weight = left[order], right[order], weight[order]
+    first = np.append(True, (left[1:] != left[:-1]) | (right[1:] != right[:-1]))[: len(left)]
+    return _Graph(graph.size, left[first], right[first], weight[first])
+
+
+def _regions(graph: _Graph) -> np.ndarray:
+    """Component of every node over the pairs more likely one than not; large ones over stronger pairs only."""
+    strong = graph.weight >= 0
+    region = components(graph.size, graph.left[strong], graph.right[strong])
+    for least in np.arange(2.0, CLIP + 1, 2.0):
+        large = np.bincount(region, minlength=graph.size)[region] > LARGEST_COMPONENT
+        if not large.any():
+            break
+        strong = (graph.weight >= least) | ((graph.weight >= 0) & ~large[graph.left])
+        region = components(graph.size, graph.left[strong], graph.right[strong])
+    return region
+
+
+def _merges(graph: _Graph, apart: np.ndarray) -> np.ndarray:
+    """All merges of the linkage, k x 4: node, node, height, pairs."""
+    region = _regions(graph)
+    graph = graph.only(region[graph.left] == region[graph.right])
+    apart = apart[region[apart[:, 0]] == region[apart[:, 1]]]
+    nodes = np.bincount(region, minlength=graph.size)
+    pairs = np.bincount(region[graph.left], minlength=graph.size)
+    least = np.full(graph.size, np.inf)
+    np.minimum.at(least, region[graph.left], graph.weight)
+    disputed = np.zeros(graph.size, dtype=bool)
+    disputed[region[apart[:, 0]]] = True
+    complete = pairs == nodes * (nodes - 1) // 2
+    simple = ~disputed & complete & ((nodes == 2) | (least >= UNDISPUTED))
+    easy = simple[region[graph.left]]
+    star = easy & (graph.left == region[graph.left])
+    height = least[region[graph.left[star]]]
+    share = pairs[region[graph.left[star]]] / (nodes[region[graph.left[star]]] - 1)
+    done = np.column_stack([graph.left[star], graph.right[star], height, share])
+    return np.concatenate([done, _linked(graph.only(~easy), apart, region)])
+
+
+def _linked(graph: _Graph, apart: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Average linkage of every region that is not simple."""
+    if len(graph.left) == 0:
+        return np.empty((0, 4))
+    order = np.argsort(region[graph.left], kind="stable")
+    graph = graph.only(order)
+    kept_apart: dict[int, list[tuple[int, int]]] = {}
+    for left, right in apart.tolist():
+        kept_apart.setdefault(int(region[left]), []).append((left, right))
+    starts = np.flatnonzero(np.append(True, np.diff(region[graph.left]) != 0))[: len(graph.left)]
+    merges: list[tuple[float, float, float, float]] = []
+    for start, end in zip(starts, np.append(starts[1:], len(graph.left)), strict=True):
+        left, right, weight = graph.left[start:end], graph.right[start:end], graph.weight[start:end]
+        merges += _link_region(left, right, weight, kept_apart.get(int(region[left[0]]), []))
+    return np.array(merges, dtype=np.float64).reshape(-1, 4)
+
+
+def _link_region(
+    left: np.ndarray, right: np.ndarray, weight: np.ndarray, apart: list[tuple[int, int]]
+) -> list[tuple[float, float, float, float]]:
+    nodes = np.unique(np.concatenate([left, right]))
+    a, b = np.searchsorted(nodes, left), np.searchsorted(nodes, right)
+    weights = np.full((len(nodes), len(nodes)), np.nan)
+    weights[a, b] = weights[b, a] = weight
+    forbidden = np.zeros((len(nodes), len(nodes)), dtype=bool)
+    for one, other in np.searchsorted(nodes, np.array(apart, dtype=np.int64).reshape(-1, 2)).tolist():
+        forbidden[one, other] = forbidden[other, one] = True
+    return [
+        (float(nodes[merge.left]), float(nodes[merge.right]), merge.height, float(merge.pairs))
+        for merge in average_linkage(weights, forbidden)
+    ]
+
+
+def _store(con: duckdb.DuckDBPyConnection, label: np.ndarray) -> None:
+    """Write identity.cluster: every record with its best pair inside the cluster as probability and reason."""
+    import pyarrow as pa
+
+    con.register("label_in", pa.table({"record_number": np.arange(1, len(label)), "first": label[1:]}))
+    con.execute(
+        """
+        create or replace table identity.cluster as
+        with member as (
+            select record.*, first.source_key as cluster_id
+            from label_in
+            join identity.record as record on record.record_number = label_in.record_number
+            join identity.record as first on first.record_number = label_in.first
+        ),
+        linked as (
+            select
+                l.record_number as l, r.record_number as r,
+                pair.match_probability, pair.match_weight, pair.reason
+            from identity.pair as pair
+            join member as l
+                on l.source_system = pair.left_source_system and l.source_object = pair.left_source_object
+                and l.source_id = pair.left_source_id
+            join member as r
+                on r.source_system = pair.right_source_system and r.source_object = pair.right_source_object
+                and r.source_id = pair.right_source_id
+            where l.cluster_id = r.cluster_id
+        ),
+        best as (
+            select record_number, match_probability, reason
+            from (
+                select l as record_number, r as other, match_probability, match_weight, reason from linked
+                union all
+                select r, l, match_probability, match_weight, reason from linked
+            )
+            qualify row_number() over (partition by record_number order by match_weight desc, other) = 1
+        ),
+        size as (select cluster_id, count(*) as records from member group by cluster_id)
+        select
+            member.cluster_id,
+            member.source_system,
+            member.source_object,
+            member.source_id,
+            case when size.records = 1 then 1.0 else coalesce(best.match_probability, 1.0) end as match_probability,
+            case
+                when size.records = 1 then 'only record'
+                else coalesce(best.reason, 'linked by a steward')
+            end as match_reason
+        from member
+        join size using (cluster_id)
+        left join best on best.record_number = member.record_number
+        """
+    )
+    con.unregister("label_in")

@@ -1,0 +1,94 @@
+"""Pairs that cannot be one customer, whatever their score. Does not belong here: what stewards decided."""
+
+from __future__ import annotations
+
+import duckdb
+
+# Above this share of matches with differing birth dates, a differing birth date proves nothing.
+MOST_DISAGREEING = 0.15
+
+_BOTH = "l.{0} is not null and r.{0} is not null and l.{0} <> r.{0}"
+# With a check digit a slip is found; without one, ids one keystroke apart may be the same.
+_OTHER_ID = _BOTH + " and (length(l.{0}) = 18 or levenshtein(l.{0}, r.{0}) > 1)"
+
+
+def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str, disagreeing_birth_dates: float) -> None:
+    """(Re)create identity.conflict (record_number_l, record_number_r, reason) for the pairs of {schema}.related.
+
+    {schema}.related (record_number_l, record_number_r, match_weight) holds the pairs that hang together.
+    `disagreeing_birth_dates` is the share of matches whose birth dates differ, as the model learnt it: where
+    that is common, birth dates are a matter of evidence and not of conflict.
+    """
+    birth_dates = _OTHER_BIRTH_DATE if disagreeing_birth_dates <= MOST_DISAGREEING else "false"
+    con.execute(
+        f"""
+        create or replace table {schema}.conflict_input as
+        select
+            record.record_number,
+            record.party_type,
+            party.name_key,
+            case when party.tax_id_problem is null then party.tax_id end as tax_id,
+            case when party.national_id_problem is null then party.national_id end as national_id,
+            regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g') as national_text,
+            case when right(cast(party.birth_date as varchar), 5) <> '01-01'
+                then cast(party.birth_date as varchar) end as birth_date,
+            party.email,
+            coalesce(party.company_is_branch, false) as is_branch,
+            {_REGION} as region_word,
+            {_BRANCH} as branch_words
+        from core.party as party
+        join identity.record as record using (source_system, source_object, source_id)
+        """
+    )
+    con.execute(
+        f"""
+        create or replace table identity.conflict as
+        select record_number_l, record_number_r, reason
+        from (
+            select
+                pair.record_number_l,
+                pair.record_number_r,
+                case
+                    when {_OTHER_ID.format('tax_id')} then 'different tax ids'
+                    when {_OTHER_ID.format('national_id')} then 'different national ids'
+                    when l.party_type <> r.party_type then 'a person and an organisation'
+                    when {birth_dates} then 'different birth dates'
+                    when l.tax_id = r.tax_id then null
+                    when l.is_branch <> r.is_branch then 'a branch and its head office'
+                    when {_BOTH.format('branch_words')} and l.is_branch and r.is_branch then 'two branches'
+                    when {_OTHER_REGION} then 'companies of one name in two regions'
+                end as reason
+            from {schema}.related as pair
+            join {schema}.conflict_input as l on l.record_number = pair.record_number_l
+            join {schema}.conflict_input as r on r.record_number = pair.record_number_r
+        )
+        where reason is not null
+        """
+    )
+
+
+# 北京ABC有限公司: what stands before the core of the name; ABC (Shanghai) Ltd: what stands in brackets.
+_REGION = """
+    case
+        when regexp_matches(party.company_core, '^[一-鿿]') and strpos(lower(party.company_name), party.company_core) > 1
+            then left(lower(party.company_name), cast(strpos(lower(party.company_name), party.company_core) - 1 as integer))
+        else nullif(lower(regexp_extract(party.company_name, '[(（]([^)）]+)[)）]', 1)), '')
+    end
+"""
+_BRANCH = """
+    case when party.company_is_branch
+        then nullif(regexp_extract(lower(party.company_name), '公司(.+)$', 1), '') end
+"""
+_OTHER_REGION = (
+    _BOTH.format("region_word") + " and not contains(l.region_word, r.region_word)"
+    " and not contains(r.region_word, l.region_word)"
+)
+# A shared e-mail address is a person's own; father and son share the rest.
+_OTHER_BIRTH_DATE = (
+    _BOTH.format("birth_date") + " and l.party_type = 'person'"
+    " and levenshtein(l.birth_date, r.birth_date) > 2"
+    " and not (left(l.birth_date, 4) = left(r.birth_date, 4)"
+    " and right(l.birth_date, 2) = substr(r.birth_date, 6, 2) and right(r.birth_date, 2) = substr(l.birth_date, 6, 2))"
+    " and not coalesce(l.email = r.email, false)"
+    " and not coalesce(levenshtein(l.national_text, r.national_text) <= 2, false)"
+)

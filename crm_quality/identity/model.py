@@ -1,0 +1,90 @@
+"""Store and load match models. Belongs here: the file format. Does not: how a model is fitted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from crm_quality.errors import CrmQualityError
+
+
+@dataclass(frozen=True)
+class MatchModel:
+    """A trained model of one party type: Splink's settings and what its training saw.
+
+    `term_frequency_file` holds (column_name, value, frequency) of the values seen at least twice in training;
+    any other value counts as seen once in `records`.
+    """
+
+    party_type: str
+    version: str
+    settings: dict[str, Any]
+    records: int
+    sessions: tuple[str, ...]
+    term_frequency_file: str
+
+    @property
+    def comparisons(self) -> list[str]:
+        """Names of the comparisons, in the order of the settings."""
+        return [str(comparison["output_column_name"]) for comparison in self.settings["comparisons"]]
+
+
+def save_model(
+    con: duckdb.DuckDBPyConnection,
+    models_dir: Path,
+    party_type: str,
+    settings: dict[str, Any],
+    records: int,
+    sessions: tuple[str, ...],
+    frequency_query: str,
+) -> MatchModel:
+    """Write model and term frequencies under a version that depends on nothing but their content."""
+    models_dir.mkdir(parents=True, exist_ok=True)
+    frequencies = con.execute(f"select * from ({frequency_query}) order by all").fetchall()
+    digest = sha256(json.dumps([settings, frequencies], sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    version = digest[:12]
+    frequency_file = f"{party_type}-{version}.parquet"
+    con.execute(
+        f"copy (select * from ({frequency_query}) order by all) to '{_quoted(models_dir / frequency_file)}' (format parquet)"
+    )
+    model = MatchModel(party_type, version, settings, records, sessions, frequency_file)
+    _write(models_dir / f"{party_type}-{version}.json", asdict(model))
+    _write(models_dir / f"{party_type}.json", {"version": version})
+    return model
+
+
+def load_model(models_dir: Path, party_type: str) -> MatchModel | None:
+    """The current model of a party type, None before the first training. Raises CrmQualityError on a broken file."""
+    current = models_dir / f"{party_type}.json"
+    if not current.exists():
+        return None
+    try:
+        version = json.loads(current.read_text(encoding="utf-8"))["version"]
+        content = json.loads((models_dir / f"{party_type}-{version}.json").read_text(encoding="utf-8"))
+        model = MatchModel(**{**content, "sessions": tuple(content["sessions"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CrmQualityError(f"{current}: the match model cannot be read ({error}); train a new one") from error
+    if not (models_dir / model.term_frequency_file).exists():
+        raise CrmQualityError(f"{models_dir / model.term_frequency_file} is missing; train a new match model")
+    return model
+
+
+def frequencies_sql(models_dir: Path, model: MatchModel) -> str:
+    """The stored term frequencies as a table expression."""
+    return f"read_parquet('{_quoted(models_dir / model.term_frequency_file)}')"
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    """Write whole or not at all: a killed training must not leave half a model."""
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
+    partial.replace(file)

@@ -1,0 +1,254 @@
+"""Build identity.pair: every pair of records worth knowing, scored and explained. Does not belong here: clusters."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from crm_quality.identity.blocking import KeyCount, build_candidates
+from crm_quality.identity.certain import MATCH_KEY, build_certain
+from crm_quality.identity.components import components
+from crm_quality.identity.explain import weigh
+from crm_quality.identity.conflict import build_conflicts
+from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, save_model
+from crm_quality.identity.roles import KINDS, Kind
+from crm_quality.identity.score import frequency_query, rarity_columns, score_candidates
+from crm_quality.identity.training import fit
+from crm_quality.identity.workspace import prepare_input, workspace
+
+logger = logging.getLogger(__name__)
+
+# A pair below this weight (odds of 1 to 64) is kept only if both records hang together otherwise.
+LEAST_WEIGHT = -6.0
+CERTAIN_WEIGHT = 30.0
+# Components larger than this are not completed: their pairs would explode.
+LARGEST_COMPONENT = 60
+
+_PAIR_COLUMNS = """
+    party_type varchar,
+    left_source_system varchar, left_source_object varchar, left_source_id varchar,
+    right_source_system varchar, right_source_object varchar, right_source_id varchar,
+    match_probability double, match_weight double, reason varchar, match_key varchar
+"""
+
+
+@dataclass(frozen=True)
+class KindReport:
+    """What was done for one party type; `trained` says that no stored model was found and one was fitted."""
+
+    party_type: str
+    records: int
+    model_version: str | None
+    trained: bool
+    sessions: tuple[str, ...]
+    blocking: tuple[KeyCount, ...]
+
+
+@dataclass(frozen=True)
+class PairReport:
+    """What `build_pairs` did, per party type, and how many pairs it stored."""
+
+    kinds: tuple[KindReport, ...]
+    pairs: int
+    certain_pairs: int
+
+    @property
+    def model_version(self) -> str:
+        """The versions of the models in use, as one text."""
+        return ", ".join(f"{kind.party_type} {kind.model_version}" for kind in self.kinds if kind.model_version)
+
+
+def train(con: duckdb.DuckDBPyConnection, models_dir: Path) -> tuple[MatchModel, ...]:
+    """Fit and store a new model for every party type that has something to compare.
+
+    Reads the feature tables (see `features.build_features`).
+    """
+    models = []
+    with workspace(con) as schema:
+        for kind in KINDS:
+            table = prepare_input(con, kind, schema)
+            if _records(con, table) < 2:
+                continue
+            build_candidates(con, kind, schema)
+            model = _train_kind(con, kind, table, schema, models_dir)
+            if model:
+                models.append(model)
+    return tuple(models)
+
+
+def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path) -> PairReport:
+    """(Re)create identity.pair and identity.conflict from the feature tables (see `features.build_features`).
+
+    Scores with the stored models; a party type without one is trained first, and the report says so.
+    Raises CrmQualityError if a stored model cannot be read.
+    """
+    con.execute(f"create or replace table identity.pair ({_PAIR_COLUMNS})")
+    reports = []
+    with workspace(con) as schema:
+        build_certain(con, schema)
+        con.execute(
+            f"create table {schema}.weighed (record_number_l bigint, record_number_r bigint, match_weight double,"
+            " reason varchar, match_key varchar)"
+        )
+        for kind in KINDS:
+            reports.append(_build_kind(con, kind, schema, models_dir))
+        _relate(con, schema)
+        build_conflicts(con, schema, _disagreeing(models_dir, "birth_date"))
+        certain = _store(con, schema)
+    (pairs,) = con.execute("select count(*) from identity.pair").fetchone() or (0,)
+    return PairReport(tuple(reports), pairs, certain)
+
+
+def _build_kind(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, models_dir: Path) -> KindReport:
+    table = prepare_input(con, kind, schema)
+    records = _records(con, table)
+    if records < 2:
+        return KindReport(kind.party_type, records, None, False, (), ())
+    counts = tuple(build_candidates(con, kind, schema))
+    model = load_model(models_dir, kind.party_type)
+    trained = model is None
+    model = model or _train_kind(con, kind, table, schema, models_dir)
+    if model is None:
+        return KindReport(kind.party_type, records, None, False, (), counts)
+    frequencies = frequencies_sql(models_dir, model)
+    scored = score_candidates(con, kind, table, schema, model.settings, frequencies, least_weight=LEAST_WEIGHT)
+    _keep(con, kind, schema, scored, model.settings)
+    if _missing_inside(con, table, schema):
+        inside = score_candidates(con, kind, table, schema, model.settings, frequencies, "inside")
+        _keep(con, kind, schema, inside, model.settings)
+    return KindReport(kind.party_type, records, model.version, trained, model.sessions, counts)
+
+
+def _train_kind(
+    con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, models_dir: Path
+) -> MatchModel | None:
+    fitted = fit(con, kind, table, schema)
+    if fitted is None:
+        logger.warning("nothing to compare %ss by: no usable column", kind.party_type)
+        return None
+    query = frequency_query(table, rarity_columns(fitted.settings))
+    return save_model(
+        con, models_dir, kind.party_type, fitted.settings, _records(con, table), fitted.sessions, query
+    )
+
+
+def _records(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = con.execute(f"select count(*) from {table}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _keep(
+    con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, scored: str, settings: dict[str, Any]
+) -> None:
+    """Append the scored pairs with their final weight and reason to {schema}.weighed."""
+    con.execute(f"insert into {schema}.weighed {weigh(kind, settings, scored)}")
+
+
+def _missing_inside(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> int:
+    """Fill {schema}.inside with the pairs inside components that blocking or the weight limit left out."""
+    _relate(con, schema)
+    con.execute(
+        f"""
+        create or replace table {schema}.inside as
+        select record_number_l as join_key_l, record_number_r as join_key_r, 'inside a cluster' as match_key
+        from {schema}.related
+        where match_weight is null
+            and record_number_l in (select record_number from {table})
+            and record_number_r in (select record_number from {table})
+        """
+    )
+    return _records(con, f"{schema}.inside")
+
+
+def _disagreeing(models_dir: Path, comparison: str) -> float:
+    """Share of matching persons who disagree on a comparison, as the stored model says; 0 without one."""
+    model = load_model(models_dir, "person")
+    if model is None or comparison not in model.comparisons:
+        return 0.0
+    levels = model.settings["comparisons"][model.comparisons.index(comparison)]["comparison_levels"]
+    return float(levels[-1]["m_probability"])
+
+
+def _relate(con: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """Create {schema}.related: all pairs inside components (match_weight NULL where unscored).
+
+    Of a component too large to list all pairs, only those that are scored or certain.
+    """
+    import pyarrow as pa
+
+    edges = con.execute(
+        f"select record_number_l as l, record_number_r as r from {schema}.weighed where match_weight >= 0"
+        f" union all select record_number_l, record_number_r from {schema}.certain"
+    ).fetchnumpy()
+    (size,) = con.execute("select coalesce(max(record_number), 0) + 1 from identity.record").fetchone() or (1,)
+    label = components(int(size), np.asarray(edges["l"]), np.asarray(edges["r"]))
+    counts = np.bincount(label, minlength=int(size))
+    member = np.flatnonzero(counts[label] > 1)
+    con.register(
+        "component_in",
+        pa.table({"record_number": member, "component": label[member], "records": counts[label[member]]}),
+    )
+    con.execute(f"create or replace table {schema}.component as select * from component_in")
+    con.unregister("component_in")
+    con.execute(
+        f"""
+        create or replace table {schema}.related as
+        with known as (
+            select record_number_l, record_number_r, match_weight from {schema}.weighed
+        ),
+        listed as (
+            select l.record_number as record_number_l, r.record_number as record_number_r
+            from {schema}.component as l
+            join {schema}.component as r on l.component = r.component and l.record_number < r.record_number
+            where l.records <= {LARGEST_COMPONENT}
+            union
+            select l.record_number, r.record_number
+            from (
+                select record_number_l, record_number_r from known
+                union select record_number_l, record_number_r from {schema}.certain
+            ) as edge
+            join {schema}.component as l on l.record_number = edge.record_number_l
+            join {schema}.component as r on r.record_number = edge.record_number_r
+            where l.component = r.component
+        )
+        select listed.*, known.match_weight
+        from listed
+        left join known using (record_number_l, record_number_r)
+        """
+    )
+
+
+def _store(con: duckdb.DuckDBPyConnection, schema: str) -> int:
+    """Write identity.pair from weighed and certain pairs; returns how many are certain."""
+    con.execute(
+        f"""
+        insert into identity.pair
+        select
+            l.party_type,
+            l.source_system, l.source_object, l.source_id,
+            r.source_system, r.source_object, r.source_id,
+            1 / (1 + pow(2, -greatest(least(pair.match_weight, 60), -60))),
+            pair.match_weight,
+            pair.reason,
+            pair.match_key
+        from (
+            select
+                record_number_l,
+                record_number_r,
+                case when certain.reason is null then round(weighed.match_weight, 4) else {CERTAIN_WEIGHT} end as match_weight,
+                concat_ws(', ', certain.reason, weighed.reason) as reason,
+                case when certain.reason is null then weighed.match_key else concat('{MATCH_KEY} ', certain.priority) end
+                    as match_key
+            from {schema}.weighed as weighed
+            full join {schema}.certain as certain using (record_number_l, record_number_r)
+        ) as pair
+        join identity.record as l on l.record_number = pair.record_number_l
+        join identity.record as r on r.record_number = pair.record_number_r
+        """
+    )
+    return _records(con, f"{schema}.certain")

@@ -1,0 +1,81 @@
+-- One row per person record: the values that are compared with those of other persons.
+-- record_number   number of the record in identity.record
+-- given           given name as lower-case Latin words
+-- family          family name as lower-case Latin words
+-- name_key        all name words sorted, so that swapped names are equal
+-- hanzi           full name in simplified characters, where the source wrote characters
+-- birth_date      ISO text, so that typing slips can be counted
+-- national_text   national id as it came, letters and digits only
+-- email           address, unless shared by more than ten different names
+-- email_local     part before the @, unless it names a function such as info
+-- phone_1         one number, unless shared by more than ten different names
+-- phone_2         the other number, likewise
+-- address         street and house number as one lower-case text
+-- address_number  the digits in the address
+-- employer        key of the company the source names beside the person
+with party as (
+    select
+        record.record_number,
+        party.*,
+        coalesce(party.name_key, party.email) as shared_by
+    from core.party as party
+    join identity.record as record using (source_system, source_object, source_id)
+    where record.party_type = 'person'
+),
+
+phone_use as (
+    select number, count(distinct shared_by) as names
+    from (
+        select phone as number, shared_by from party where phone is not null
+        union all
+        select mobile as number, shared_by from party where mobile is not null
+    ) as numbers
+    group by number
+),
+
+email_use as (
+    select email, count(distinct name_key) as names
+    from party
+    where email is not null
+    group by email
+),
+
+address as (
+    select
+        record_number,
+        nullif(trim(regexp_replace(lower(concat_ws(' ', house_number, street)), '[^\p{L}\p{N}]+', ' ', 'g')), '') as address
+    from party
+)
+
+select
+    party.record_number,
+    party.given_key as given,
+    party.family_key as family,
+    party.name_key,
+    party.name_hanzi as hanzi,
+    party.gender,
+    cast(party.birth_date as varchar) as birth_date,
+    nullif(regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g'), '') as national_text,
+    case when coalesce(email_use.names, 0) <= 10 then party.email end as email,
+    case
+        when coalesce(email_use.names, 0) <= 10
+            and length(split_part(party.email, '@', 1)) >= 4
+            and split_part(party.email, '@', 1) not in (
+                'info', 'sales', 'office', 'admin', 'contact', 'service', 'support', 'mail', 'hello', 'marketing'
+            )
+            then split_part(party.email, '@', 1)
+    end as email_local,
+    case when coalesce(first_use.names, 0) <= 10 then party.phone end as phone_1,
+    case when coalesce(second_use.names, 0) <= 10 then party.mobile end as phone_2,
+    address.address,
+    nullif(trim(regexp_replace(address.address, '[^0-9]+', ' ', 'g')), '') as address_number,
+    nullif(regexp_replace(upper(party.postal_code), '[^A-Z0-9]', '', 'g'), '') as postal_code,
+    lower(party.city) as city,
+    lower(party.region) as region,
+    party.country,
+    coalesce(party.company_core, party.company_key) as employer
+from party
+join address on party.record_number = address.record_number
+left join email_use on party.email = email_use.email
+left join phone_use as first_use on party.phone = first_use.number
+left join phone_use as second_use on party.mobile = second_use.number

@@ -1,0 +1,86 @@
+"""Apply a match model to candidate pairs. Belongs here: Splink's prediction. Does not: fitting, clustering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from crm_quality.identity.roles import Kind
+from crm_quality.identity.workspace import new_linker, register, splink_api
+
+
+def score_candidates(
+    con: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    table: str,
+    schema: str,
+    settings: dict[str, Any],
+    frequencies: str | None,
+    candidates: str = "candidate",
+    least_weight: float | None = None,
+) -> str:
+    """Score {schema}.{candidates}; returns the name of the table of scored pairs.
+
+    `frequencies` is a table expression (column_name, value, frequency) of stored term frequencies; None takes
+    those of the records at hand. Pairs below `least_weight` are dropped. Columns: match_weight, match_probability, record_number_l, record_number_r,
+    gamma_<comparison>, mw_<comparison>, mw_tf_adj_<comparison>, match_key.
+    """
+    api = splink_api(con, schema)
+    linker = new_linker(api, table, settings)
+    if frequencies:
+        for column in rarity_columns(settings):
+            lookup = _frequency_lookup(con, table, schema, column, frequencies)
+            linker.table_management.register_term_frequency_lookup(register(api, lookup), column)
+    linker.table_management.register_blocked_pairs_for_predict(register(api, candidates))
+    scored = f"{schema}.scored_{kind.party_type}_{candidates}"
+    prediction = linker.inference.predict(threshold_match_weight=least_weight, warning_mode="never").physical_name
+    con.execute(f"drop table if exists {scored}")
+    con.execute(f"alter table {schema}.{prediction} rename to {scored.split('.')[1]}")
+    return scored
+
+
+def rarity_columns(settings: dict[str, Any]) -> list[str]:
+    """The columns whose term frequencies a model uses, in the order of the settings."""
+    columns = [
+        level["tf_adjustment_column"]
+        for comparison in settings["comparisons"]
+        for level in comparison["comparison_levels"]
+        if "tf_adjustment_column" in level
+    ]
+    return list(dict.fromkeys(columns))
+
+
+def _frequency_lookup(con: duckdb.DuckDBPyConnection, table: str, schema: str, column: str, frequencies: str) -> str:
+    """Stored frequencies for the values at hand; a value that training saw at most once is as rare as one record."""
+    lookup = f"{schema}.frequency_{column}"
+    con.execute(
+        f"""
+        create or replace table {lookup} as
+        with stored as (select value, frequency from {frequencies} where column_name = '{column}' and value is not null),
+        once as (select frequency from {frequencies} where column_name = '{column}' and value is null)
+        select present.{column}, coalesce(stored.frequency, (select frequency from once)) as tf_{column}
+        from (select distinct {column} from {table} where {column} is not null) as present
+        left join stored on present.{column} = stored.value
+        """
+    )
+    return lookup
+
+
+def frequency_query(table: str, columns: list[str]) -> str:
+    """SELECT of (column_name, value, frequency) of all values seen at least twice, and of one record (value NULL)."""
+    parts = [
+        f"""
+        select '{column}' as column_name, {column} as value, count(*) / any_value(total) as frequency
+        from {table}, (select count({column}) as total from {table})
+        where {column} is not null
+        group by {column}
+        having count(*) > 1
+        union all
+        select '{column}', null, 1 / greatest(count({column}), 1)
+        from {table}
+        """
+        for column in columns
+    ]
+    empty = "select '' as column_name, '' as value, 0.0::double as frequency where false"
+    return " union all ".join(parts) if parts else empty

@@ -1,0 +1,65 @@
+"""Splink on the run's own connection. Belongs here: set-up and clean-up. Does not: what is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from crm_quality.identity.features import build_name_tokens, build_name_vectors
+from crm_quality.identity.roles import Kind
+
+SCHEMA = "identity_work"
+
+
+@contextmanager
+def workspace(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """A scratch schema for intermediate tables, dropped afterwards; the connection's own schema is restored."""
+    row = con.execute("select current_schema()").fetchone()
+    con.execute(f"drop schema if exists {SCHEMA} cascade")
+    con.execute(f"create schema {SCHEMA}")
+    try:
+        yield SCHEMA
+    finally:
+        con.execute(f"set schema '{row[0] if row else 'main'}'")
+        con.execute(f"drop schema {SCHEMA} cascade")
+
+
+def prepare_input(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> str:
+    """Create the table that Splink reads: the features, for organisations with name vectors. Returns its name."""
+    table = f"{schema}.{kind.party_type}_input"
+    if not kind.has_name_tokens:
+        con.execute(f"create or replace table {table} as select * from {kind.feature_table}")
+        return table
+    build_name_tokens(con, schema)
+    build_name_vectors(con, schema)
+    con.execute(
+        f"""
+        create or replace table {table} as
+        select feature.*, vector.name_vector, vector.name_norm
+        from {kind.feature_table} as feature
+        left join {schema}.name_vector as vector using (record_number)
+        """
+    )
+    return table
+
+
+def splink_api(con: duckdb.DuckDBPyConnection, schema: str) -> Any:
+    """Splink's handle on the connection; its own tables go to the scratch schema."""
+    from splink import DuckDBAPI
+
+    return DuckDBAPI(con, output_schema=schema)
+
+
+def register(api: Any, table: str) -> Any:
+    """Splink reads the columns of a table only under its bare name; the scratch schema is the current one."""
+    return api.register(table.split(".")[-1])
+
+
+def new_linker(api: Any, table: str, settings: dict[str, Any]) -> Any:
+    """A silent linker over `table`; several linkers may share one table."""
+    from splink import Linker
+
+    return Linker(register(api, table), settings, log_level=None, validate_settings=False)

@@ -1,0 +1,87 @@
+-- One row per valid order of a customer: not cancelled, dated on or before the extract date, worth more than nothing.
+-- Where an ERP delivers orders they are the only ones that count: a CRM writes the same order down a second time, and
+-- some that were never placed. Without an ERP the orders of all systems count.
+-- customer_id      the customer who ordered
+-- source_system    system that the order comes from
+-- source_object    object of that system
+-- source_id        id of the order in its system
+-- ordered_on       day of the order; where the order has none the first day among its lines
+-- amount           amount of the order; where it has none the sum of its lines that are not cancelled, returns deducted
+-- currency         ISO 4217 code of the order, else of its lines; empty where no source says
+with order_line_total as (
+    select
+        source_system,
+        order_source_id,
+        sum(coalesce(amount, cast(quantity * unit_price as decimal(18, 4)))) as amount,
+        min(ordered_on) as ordered_on,
+        -- lines in several currencies cannot be added up
+        count(distinct currency) as currencies,
+        min(currency) as currency
+    from core.order_line
+    where not is_cancelled
+    group by source_system, order_source_id
+),
+
+erp_with_orders as (
+    select distinct sales_order.source_system
+    from core.sales_order as sales_order
+    inner join meta.source as source on sales_order.source_system = source.source_system
+    where source.kind = 'erp'
+),
+
+-- An id stands for the record of the named object; where none is named, for the first object that has it.
+reference as (
+    select
+        customer_id,
+        source_system,
+        source_object,
+        source_id
+    from golden.customer_xref
+    union all
+    select
+        arg_min(customer_id, source_object) as customer_id,
+        source_system,
+        '' as source_object,
+        source_id
+    from golden.customer_xref
+    group by source_system, source_id
+),
+
+placed as (
+    select
+        reference.customer_id,
+        sales_order.source_system,
+        sales_order.source_object,
+        sales_order.source_id,
+        coalesce(sales_order.ordered_on, line.ordered_on) as ordered_on,
+        coalesce(sales_order.amount, case when line.currencies <= 1 then line.amount end) as amount,
+        coalesce(sales_order.currency, line.currency) as currency
+    from core.sales_order as sales_order
+    inner join reference
+        on
+            sales_order.source_system = reference.source_system
+            and coalesce(sales_order.party_source_object, '') = reference.source_object
+            and sales_order.party_source_id = reference.source_id
+    left join order_line_total as line
+        on
+            sales_order.source_system = line.source_system
+            and sales_order.source_id = line.order_source_id
+    where
+        not sales_order.is_cancelled
+        and (
+            sales_order.source_system in (select source_system from erp_with_orders)
+            or not exists (select 1 from erp_with_orders)
+        )
+)
+
+select
+    placed.customer_id,
+    placed.source_system,
+    placed.source_object,
+    placed.source_id,
+    placed.ordered_on,
+    cast(placed.amount as decimal(18, 4)) as amount,
+    placed.currency
+from placed
+cross join meta.current_run as run
+where placed.ordered_on <= run.extract_date and placed.amount > 0

@@ -1,0 +1,70 @@
+"""What the last published file says, for the steps that continue it. Does not belong here: writing a new one.
+
+Ids, histories and first-found dates continue from the published file, not from the warehouse: a run that
+failed or was killed leaves no trace in them, and a rollback takes them back too.
+"""
+
+from datetime import date
+
+import duckdb
+
+from crm_quality.project import Project
+from crm_quality.warehouse import literal
+
+_CUSTOMER = {
+    "customer_id": "varchar", "party_type": "varchar", "display_name": "varchar", "given_name": "varchar",
+    "family_name": "varchar", "company_name": "varchar", "birth_date": "date", "gender": "varchar",
+    "tax_id": "varchar", "account_number": "varchar", "email": "varchar", "phone": "varchar", "mobile": "varchar",
+    "website": "varchar", "street": "varchar", "city": "varchar", "region": "varchar", "postal_code": "varchar",
+    "country": "varchar", "industry": "varchar", "owner": "varchar", "lifecycle_stage": "varchar",
+    "source_systems": "varchar", "record_count": "bigint", "completeness": "double", "quality_score": "double",
+    "ghost_verdict": "varchar", "first_seen_at": "timestamp", "last_activity_at": "timestamp",
+}  # fmt: skip
+
+# Columns by table. A column that an older published file lacks is NULL, so that an upgrade can go on from it.
+TABLES: dict[str, dict[str, str]] = {
+    "golden.customer": _CUSTOMER,
+    "golden.customer_history": {**_CUSTOMER, "valid_from": "date", "valid_to": "date"},
+    "golden.customer_xref": {
+        "customer_id": "varchar", "source_system": "varchar", "source_object": "varchar", "source_id": "varchar",
+        "match_probability": "double", "match_reason": "varchar",
+    },
+    "golden.customer_id_event": {
+        "event_id": "varchar", "run_id": "varchar", "event": "varchar", "customer_id": "varchar",
+        "into_customer_id": "varchar", "happened_at": "timestamp",
+    },
+    "quality.reconciliation_difference": {
+        "run_id": "varchar", "difference_id": "varchar", "kind": "varchar", "customer_id": "varchar",
+        "crm_source_id": "varchar", "erp_source_id": "varchar", "field": "varchar", "crm_value": "varchar",
+        "erp_value": "varchar", "amount_difference": "decimal(18, 4)", "first_found_at": "date", "status": "varchar",
+    },
+}  # fmt: skip
+
+
+def attach_previous(con: duckdb.DuckDBPyConnection, project: Project) -> date | None:
+    """Make the schema `previous` from the published file (empty tables without one); returns its extract date."""
+    con.execute("drop schema if exists previous cascade; create schema previous")
+    version = project.golden.resolve()
+    published = version.is_file()
+    if published:
+        con.execute(f"attach if not exists {literal(str(version))} as published (read_only)")
+    for name, columns in TABLES.items():
+        schema, table = name.split(".")
+        present = _columns(con, schema, table) if published else set()
+        chosen = ", ".join(
+            f"{column if column in present else 'null'}::{kind} as {column}" for column, kind in columns.items()
+        )
+        origin = f"from published.{name}" if present else "where false"
+        con.execute(f"create view previous.{table} as select {chosen} {origin}")
+    if not published:
+        return None
+    row = con.execute("select max(extract_date) from published.meta.run where status = 'published'").fetchone()
+    return row[0] if row else None
+
+
+def _columns(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> set[str]:
+    rows = con.execute(
+        "select column_name from duckdb_columns() where database_name = 'published' and schema_name = ? and table_name = ?",
+        [schema, table],
+    ).fetchall()
+    return {name for (name,) in rows}

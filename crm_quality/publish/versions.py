@@ -1,0 +1,168 @@
+"""Write, check, swap in and take back published versions. Does not belong here: deciding what a figure is."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from crm_quality.errors import CrmQualityError, PublishRefusedError
+from crm_quality.project import Project
+from crm_quality.warehouse import literal, scalar
+
+# What readers get. Raw text, lookups and the workings of a run stay in the warehouse.
+SCHEMAS = ("core", "identity", "golden", "marts", "quality")
+META_TABLES = ("run", "source", "step", "decision")
+
+
+def refuse_if_doubtful(con: duckdb.DuckDBPyConnection, run_id: str, steps: list[str]) -> None:
+    """The gate. Raises PublishRefusedError when a critical check failed, or a table is not of this run."""
+    failed = con.execute(
+        "select check_id, failed_rows from quality.check_result "
+        "where run_id = ? and severity = 'critical' and not success order by check_id",
+        [run_id],
+    ).fetchall()
+    if failed:
+        shown = "; ".join(f"{check} ({rows} row(s))" for check, rows in failed[:20])
+        raise PublishRefusedError(
+            f"Not published: {len(failed)} critical check(s) failed: {shown}. "
+            "The rows are in quality.failure of the warehouse; the last published file stays."
+        )
+    built = {
+        step for (step,) in con.execute("select step from meta.step where run_id = ?", [run_id]).fetchall()
+    }
+    stale = sorted(set(steps) - built)
+    if stale:
+        raise PublishRefusedError(
+            f"Not published: {len(stale)} table(s) were not built in this run: {', '.join(stale[:10])}. "
+            "Materialise everything, so that the published tables agree with each other."
+        )
+
+
+def publish(con: duckdb.DuckDBPyConnection, project: Project, run_id: str) -> Path:
+    """Publish the warehouse: build a version beside the current one, read it back, swap the link; returns the version.
+
+    Whatever happens before the swap leaves the published file as it was.
+    """
+    project.published.mkdir(exist_ok=True)
+    for leftover in project.published.glob("*.building*"):
+        leftover.unlink()
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    version = project.published / f"golden-{stamp}-{run_id[:8]}.duckdb"
+    building = version.with_suffix(".building")
+    try:
+        rows = _write(con, building, run_id)
+        _read_back(building, rows)
+        _sync(building)
+        building.chmod(0o444)
+        building.rename(version)
+        _swap(project, version)
+    except BaseException:
+        building.unlink(missing_ok=True)
+        raise
+    con.execute("update meta.run set status = 'published', finished_at = now() where run_id = ?", [run_id])
+    _forget_old(project)
+    return version
+
+
+def rollback(project: Project) -> Path:
+    """Publish the version before the current one again; returns it. Raises CrmQualityError when there is none."""
+    versions = published_versions(project)
+    current = project.golden.resolve()
+    older = [version for version in versions if version.name < current.name]
+    if not older:
+        raise CrmQualityError(f"{project.published} holds no version before {current.name}; nothing was changed.")
+    _swap(project, older[-1])
+    # What was taken back is put aside, so that the next run continues from the version that stands.
+    current.rename(current.with_suffix(".withdrawn"))
+    return older[-1]
+
+
+def published_versions(project: Project) -> list[Path]:
+    """The versions on disk, oldest first."""
+    return sorted(project.published.glob("golden-*.duckdb"))
+
+
+def published_tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """The (schema, table) pairs of the warehouse that readers get, sorted."""
+    rows = con.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = current_database() "
+        "order by schema_name, table_name"
+    ).fetchall()
+    return [
+        (schema, table)
+        for schema, table in rows
+        if schema in SCHEMAS or (schema == "meta" and table in META_TABLES)
+    ]
+
+
+def _write(con: duckdb.DuckDBPyConnection, target: Path, run_id: str) -> dict[str, int]:
+    """Copy the tables with their comments; returns rows by table."""
+    rows = {}
+    con.execute(f"attach {literal(str(target))} as target")
+    try:
+        for schema, table in published_tables(con):
+            con.execute(f"create schema if not exists target.{schema}")
+            con.execute(f"create table target.{schema}.{table} as select * from {schema}.{table}")
+            rows[f"{schema}.{table}"] = scalar(con, f"select count(*) from {schema}.{table}")
+        _copy_comments(con)
+        con.execute(
+            "update target.meta.run set status = 'published', finished_at = now() where run_id = ?", [run_id]
+        )
+        con.execute("checkpoint target")
+    finally:
+        con.execute("detach target")
+    return rows
+
+
+def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
+    tables = con.execute(
+        "select schema_name, table_name, comment from duckdb_tables() "
+        "where database_name = current_database() and comment is not null"
+    ).fetchall()
+    columns = con.execute(
+        "select schema_name, table_name, column_name, comment from duckdb_columns() "
+        "where database_name = current_database() and comment is not null"
+    ).fetchall()
+    wanted = set(published_tables(con))
+    for schema, table, comment in tables:
+        if (schema, table) in wanted:
+            con.execute(f"comment on table target.{schema}.{table} is {literal(comment)}")
+    for schema, table, column, comment in columns:
+        if (schema, table) in wanted:
+            con.execute(f"comment on column target.{schema}.{table}.{column} is {literal(comment)}")
+
+
+def _read_back(version: Path, rows: dict[str, int]) -> None:
+    with duckdb.connect(str(version), read_only=True) as written:
+        for table, expected in rows.items():
+            found = scalar(written, f"select count(*) from {table}")
+            if found != expected:
+                raise PublishRefusedError(
+                    f"Not published: {table} reads back with {found} rows instead of {expected}. Is the disk sound?"
+                )
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _swap(project: Project, version: Path) -> None:
+    """Point golden.duckdb to a version in one step: a reader finds the old file or the new one, never neither.
+
+    The link is replaced, not the file: DuckDB caches databases by path, and a process that has the old
+    version open must not be handed it again under the new one's name.
+    """
+    link = project.published / ".golden.link"
+    link.unlink(missing_ok=True)
+    link.symlink_to(version.name)
+    os.replace(link, project.golden)  # noqa: PTH105
+
+
+def _forget_old(project: Project) -> None:
+    for version in published_versions(project)[: -project.settings.keep_versions]:
+        version.unlink()
+    for withdrawn in project.published.glob("*.withdrawn"):
+        withdrawn.unlink()
+

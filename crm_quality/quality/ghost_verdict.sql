@@ -1,0 +1,359 @@
+-- One row per party record: is there a real customer behind it?
+-- Every piece of evidence adds its weight (the list `weight` below), for or against; the sum, kept between 0 and 1,
+-- is the score. From 0.75 a record is a ghost, from 0.5 a suspect; below 0.25 with a sign of life (trade, pipeline,
+-- activity, or a second system that knows the customer) it is real; everything else is unverified.
+-- What no source records is evidence of nothing: without any orders in the warehouse nobody is blamed for having none.
+-- A prospect with an open opportunity is not blamed either. A steward's decision beats all evidence.
+-- source_system  stem of the source file that declares the system
+-- source_object  the object of the source that the record comes from
+-- source_id      the id of the record in its source
+-- verdict        real, unverified, suspect or ghost
+-- score          0 to 1: how much speaks for a ghost
+-- reasons        the evidence for a ghost, the heaviest first, then what speaks against it, separated by '; '
+with weight (evidence, weight, words) as (
+    values
+        ('one_time_account', 1.50, 'collective account for one-time customers'),
+        ('placeholder_name', 0.60, 'the name is a placeholder'),
+        ('mash_name', 0.55, 'the name is letters typed at random'),
+        ('no_letters_name', 0.50, 'the name has no letters'),
+        ('no_name', 0.30, 'no name at all'),
+        ('numbers_in_sequence', 0.35, 'phone numbers of records by the same user follow each other'),
+        ('created_in_bulk', 0.30, 'created in bulk by one user within minutes'),
+        ('blocked', 0.30, 'blocked in its system'),
+        ('deleted', 0.25, 'deleted in its system'),
+        ('email_undeliverable', 0.25, 'the domain of the e-mail address cannot receive mail'),
+        ('email_placeholder', 0.20, 'the e-mail address is a placeholder'),
+        ('email_disposable', 0.20, 'the e-mail address is a throw-away one'),
+        ('no_contact', 0.20, 'no e-mail address, phone number or street'),
+        ('unreachable', 0.20, 'no e-mail address, phone number or street that works'),
+        ('email_bounced', 0.15, 'mail to the address came back'),
+        ('email_not_an_address', 0.10, 'the e-mail address is not one'),
+        ('phone_placeholder', 0.20, 'the phone number is a placeholder'),
+        ('phone_impossible', 0.10, 'the phone number does not exist'),
+        ('phone_shared', 0.15, 'the phone number is that of five customers or more'),
+        ('never_active', 0.15, 'no contact with the customer was ever recorded'),
+        ('never_traded', 0.15, 'no order, invoice or open opportunity of the customer'),
+        ('traded', -0.60, 'the customer has orders, invoices or payments'),
+        ('in_pipeline', -0.30, 'the customer has an open opportunity'),
+        ('second_system', -0.30, 'another system knows the customer too'),
+        ('official_id', -0.25, 'a valid tax id or national id'),
+        ('active', -0.20, 'contacts with the customer are recorded'),
+        ('email_works', -0.10, 'a valid e-mail address that did not bounce'),
+        ('phone_works', -0.10, 'a valid phone number')
+),
+
+record as (
+    select
+        party.*,
+        coalesce(
+            xref.customer_id, party.source_system || '|' || party.source_object || '|' || party.source_id
+        ) as customer_id
+    from core.party as party
+    left join identity.customer_xref as xref
+        on
+            party.source_system = xref.source_system
+            and party.source_object = xref.source_object
+            and party.source_id = xref.source_id
+),
+
+-- What a record is named by, whether or not the naming record says in which object.
+event as (
+    select source_system, party_source_object, party_source_id, 'trade' as kind
+    from core.sales_order
+    where not is_cancelled
+    union all
+    select source_system, party_source_object, party_source_id, 'trade' as kind
+    from core.invoice
+    where not is_cancelled
+    union all
+    select source_system, party_source_object, party_source_id, 'trade' as kind
+    from core.payment
+    union all
+    select source_system, party_source_object, party_source_id, 'pipeline' as kind
+    from core.opportunity
+    where not coalesce(is_closed, coalesce(is_won, false)) and not is_deleted
+    union all
+    select source_system, party_source_object, party_source_id, 'activity' as kind
+    from core.interaction
+    where not is_deleted
+    union all
+    select source_system, party_source_object, party_source_id, 'activity' as kind
+    from core.ticket
+    union all
+    select source_system, party_source_object, party_source_id, 'activity' as kind
+    from core.survey_response
+    union all
+    select source_system, party_source_object, party_source_id, 'activity' as kind
+    from core.loyalty_event
+    union all
+    select source_system, party_source_object, party_source_id, 'activity' as kind
+    from core.opportunity
+    where is_closed and not is_deleted
+),
+
+named as (
+    select distinct source_system, party_source_object, party_source_id, kind
+    from event
+    where party_source_id is not null
+),
+
+life as (
+    select record.customer_id, named.kind
+    from named
+    inner join record
+        on named.source_system = record.source_system and named.party_source_id = record.source_id
+    where named.party_source_object is null or named.party_source_object = record.source_object
+    union all
+    select customer_id, 'activity' as kind
+    from record
+    where last_activity_at > created_at
+),
+
+customer as (
+    select
+        record.customer_id,
+        count(distinct record.source_system) as systems,
+        max(case when life.kind = 'trade' then 1 else 0 end) as traded,
+        max(case when life.kind = 'pipeline' then 1 else 0 end) as in_pipeline,
+        max(case when life.kind = 'activity' then 1 else 0 end) as active
+    from record
+    left join (select distinct customer_id, kind from life) as life on record.customer_id = life.customer_id
+    group by record.customer_id
+),
+
+-- Absence speaks only where presence is recorded.
+known as (
+    select
+        coalesce(max(case when kind = 'trade' then 1 else 0 end), 0) as trade,
+        coalesce(max(case when kind = 'activity' then 1 else 0 end), 0) as activity
+    from life
+),
+
+number_use as (
+    select number, count(distinct customer_id) as customers
+    from (
+        select phone as number, customer_id
+        from record
+        where phone is not null
+        union all
+        select mobile as number, customer_id
+        from record
+        where mobile is not null
+    ) as used
+    group by number
+    having count(distinct customer_id) >= 5
+),
+
+burst as (
+    select
+        source_system,
+        source_object,
+        source_id,
+        created_by,
+        count(*) over (
+            partition by source_system, created_by
+            order by created_at
+            range between interval 5 minutes preceding and interval 5 minutes following
+        ) as neighbours,
+        count(*) over (partition by source_system) as of_system
+    from record
+    -- A time of midnight is a day: a day's work is no burst.
+    where created_by is not null and created_at is not null and created_at <> date_trunc('day', created_at)
+),
+
+-- When a large part of a system was loaded at once, that was its migration and says nothing about a record.
+bulk as (
+    select source_system, source_object, source_id
+    from (
+        select *, count(*) over (partition by source_system, created_by) as of_user
+        from burst
+        where neighbours >= 10
+    ) as crowded
+    where of_user * 5 < of_system
+),
+
+numbered as (
+    select
+        source_system,
+        source_object,
+        source_id,
+        created_by,
+        cast(substr(coalesce(mobile, phone), 2) as bigint) as number
+    from record
+    where coalesce(mobile, phone) is not null and created_by is not null
+),
+
+sequence as (
+    select source_system, source_object, source_id
+    from (
+        select
+            *,
+            lag(number) over (partition by source_system, created_by order by number, source_object, source_id)
+                as number_before,
+            lead(number) over (partition by source_system, created_by order by number, source_object, source_id)
+                as number_after
+        from numbered
+    ) as ordered
+    where number - number_before = 1 or number_after - number = 1
+),
+
+fact as (
+    select
+        record.*,
+        customer.systems,
+        customer.traded,
+        customer.in_pipeline,
+        customer.active,
+        known.trade as trade_is_known,
+        known.activity as activity_is_known,
+        coalesce(
+            record.full_name_raw, record.given_name_raw, record.family_name_raw, record.company_name_raw
+        ) is null as has_no_name,
+        coalesce(record.email_raw, record.phone_raw, record.mobile_raw, record.street_raw) is null as has_no_contact,
+        record.email is not null and record.email_bounced_at is null
+        and not coalesce(record.email_is_disposable, false) as email_works,
+        coalesce(record.phone, record.mobile) is not null as phone_works,
+        record.street is not null as has_street,
+        phone_use.number is not null
+        and record.parent_source_id is null and record.company_key is null as phone_is_shared,
+        mobile_use.number is not null as mobile_is_shared,
+        bulk.source_id is not null as is_bulk,
+        sequence.source_id is not null as is_in_sequence
+    from record
+    inner join customer on record.customer_id = customer.customer_id
+    cross join known
+    left join number_use as phone_use on record.phone = phone_use.number
+    left join number_use as mobile_use on record.mobile = mobile_use.number
+    left join bulk
+        on
+            record.source_system = bulk.source_system
+            and record.source_object = bulk.source_object
+            and record.source_id = bulk.source_id
+    left join sequence
+        on
+            record.source_system = sequence.source_system
+            and record.source_object = sequence.source_object
+            and record.source_id = sequence.source_id
+),
+
+found as (
+    select source_system, source_object, source_id, 'one_time_account' as evidence from fact where is_one_time
+    union all
+    select source_system, source_object, source_id, 'placeholder_name' from fact where name_problem = 'placeholder'
+    union all
+    select source_system, source_object, source_id, 'mash_name' from fact where name_problem = 'keyboard mash'
+    union all
+    select source_system, source_object, source_id, 'no_letters_name' from fact where name_problem = 'no letters'
+    union all
+    -- A record that lends a birth date or a country to one of the same customer needs no name of its own.
+    select source_system, source_object, source_id, 'no_name' from fact where has_no_name and systems = 1
+    union all
+    select source_system, source_object, source_id, 'numbers_in_sequence' from fact where is_in_sequence
+    union all
+    select source_system, source_object, source_id, 'created_in_bulk' from fact where is_bulk
+    union all
+    select source_system, source_object, source_id, 'blocked' from fact where is_blocked
+    union all
+    select source_system, source_object, source_id, 'deleted' from fact
+    where is_deleted and merged_into_source_id is null
+    union all
+    select source_system, source_object, source_id, 'email_undeliverable' from fact
+    where email_problem = 'domain cannot receive mail'
+    union all
+    select source_system, source_object, source_id, 'email_placeholder' from fact where email_problem = 'placeholder'
+    union all
+    select source_system, source_object, source_id, 'email_not_an_address' from fact where email_problem = 'syntax'
+    union all
+    select source_system, source_object, source_id, 'email_disposable' from fact where email_is_disposable
+    union all
+    select source_system, source_object, source_id, 'email_bounced' from fact where email_bounced_at is not null
+    union all
+    select source_system, source_object, source_id, 'no_contact' from fact where has_no_contact and systems = 1
+    union all
+    select source_system, source_object, source_id, 'unreachable' from fact
+    where not has_no_contact and not email_works and not phone_works and not has_street
+    union all
+    select source_system, source_object, source_id, 'phone_placeholder' from fact
+    where phone_problem = 'placeholder' or mobile_problem = 'placeholder'
+    union all
+    select source_system, source_object, source_id, 'phone_impossible' from fact
+    where
+        coalesce(phone_problem, mobile_problem) is not null and not phone_works
+        and coalesce(phone_problem, '') <> 'placeholder' and coalesce(mobile_problem, '') <> 'placeholder'
+    union all
+    select source_system, source_object, source_id, 'phone_shared' from fact where phone_is_shared or mobile_is_shared
+    union all
+    select source_system, source_object, source_id, 'never_active' from fact where active = 0 and activity_is_known = 1
+    union all
+    select source_system, source_object, source_id, 'never_traded' from fact
+    where traded = 0 and in_pipeline = 0 and trade_is_known = 1
+    union all
+    select source_system, source_object, source_id, 'traded' from fact where traded = 1
+    union all
+    select source_system, source_object, source_id, 'in_pipeline' from fact where in_pipeline = 1
+    union all
+    select source_system, source_object, source_id, 'second_system' from fact where systems > 1
+    union all
+    select source_system, source_object, source_id, 'official_id' from fact
+    where tax_id is not null or national_id is not null
+    union all
+    select source_system, source_object, source_id, 'active' from fact where active = 1
+    union all
+    select source_system, source_object, source_id, 'email_works' from fact where email_works
+    union all
+    select source_system, source_object, source_id, 'phone_works' from fact where phone_works and not is_in_sequence
+),
+
+scored as (
+    select
+        found.source_system,
+        found.source_object,
+        found.source_id,
+        cast(least(greatest(sum(weight.weight), 0), 1) as double) as score,
+        string_agg(weight.words, '; ' order by weight.weight desc, weight.words) as reasons
+    from found
+    inner join weight on found.evidence = weight.evidence
+    group by found.source_system, found.source_object, found.source_id
+),
+
+decided as (
+    select left_source_system, left_source_object, left_source_id, decision_id, kind
+    from meta.decision
+    where kind in ('ghost', 'not_ghost')
+    qualify row_number() over (
+        partition by left_source_system, left_source_object, left_source_id
+        order by decision_id desc
+    ) = 1
+)
+
+select
+    fact.source_system,
+    fact.source_object,
+    fact.source_id,
+    case
+        when decided.kind = 'ghost' then 'ghost'
+        when decided.kind = 'not_ghost' then 'real'
+        when scored.score >= 0.75 then 'ghost'
+        when scored.score >= 0.5 then 'suspect'
+        when
+            coalesce(scored.score, 0) < 0.25
+            and (fact.traded = 1 or fact.in_pipeline = 1 or fact.active = 1 or fact.systems > 1)
+            then 'real'
+        else 'unverified'
+    end as verdict,
+    case decided.kind when 'ghost' then 1 when 'not_ghost' then 0 else coalesce(scored.score, 0) end as score,
+    case
+        when decided.kind is not null then 'steward decision ' || cast(decided.decision_id as varchar)
+        else coalesce(scored.reasons, 'no evidence either way')
+    end as reasons
+from fact
+left join scored
+    on
+        fact.source_system = scored.source_system
+        and fact.source_object = scored.source_object
+        and fact.source_id = scored.source_id
+left join decided
+    on
+        fact.source_system = decided.left_source_system
+        and fact.source_object = decided.left_source_object
+        and fact.source_id = decided.left_source_id

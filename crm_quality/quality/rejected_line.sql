@@ -1,0 +1,8 @@
+-- One row per line of today's extracts that could not be read, with the reason: what was kept out, and where it stands.
+-- line         physical line of the file, from 1
+-- column_name  the first column that does not fit
+-- reason       what the reader found
+-- content      the line as it came
+select source_system, source_object, extract_date, file, line, column_name, reason, content
+from raw.rejected_line
+where extract_date = (select extract_date from meta.current_run)

@@ -1,0 +1,117 @@
+"""Begin and end a run: its date, the notes in `meta`, what the last publish said. Does not belong here: any step."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from crm_quality import __version__, decisions
+from crm_quality.errors import CrmQualityError
+from crm_quality.ingest import raw, staging
+from crm_quality.ingest.files import extract_dates, newest_date
+from crm_quality.project import Project
+from crm_quality.publish.previous import attach_previous
+from crm_quality.sources.layout import Source
+from crm_quality.warehouse import scalar
+
+_TABLES = """
+create schema if not exists meta;
+create table if not exists meta.run (
+    run_id varchar, extract_date date, started_at timestamp, finished_at timestamp, status varchar,
+    rows_read bigint, rows_rejected bigint, rows_quarantined bigint, customers bigint,
+    code_version varchar, model_version varchar);
+create table if not exists meta.step (
+    run_id varchar, layer varchar, step varchar, rows bigint, seconds double, finished_at timestamp);
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run under way: its id, and the extract's date, which is its only notion of today."""
+
+    run_id: str
+    extract_date: date
+
+
+def begin(
+    con: duckdb.DuckDBPyConnection, project: Project, sources: list[Source], run_id: str, day: date | None
+) -> Run:
+    """Note the start of a run. Without a day, the newest extract decides.
+
+    Raises CrmQualityError when a later day is published already, SourceError when there is no extract.
+    """
+    con.execute(_TABLES + raw.TABLES + staging.TABLES)
+    day = day or newest_date(project, sources)
+    latest = attach_previous(con, project)
+    if latest and latest > day:
+        raise CrmQualityError(
+            f"The published file is of {latest}; publishing {day} over it would turn the clock back. "
+            f"Take it back first with `crm-quality rollback --project {project.folder}`."
+        )
+    if latest:
+        # A process killed right after the swap did publish, whatever its own notes say.
+        con.execute(
+            "update meta.run set status = 'published' where run_id in "
+            "(select run_id from published.meta.run where status = 'published')"
+        )
+    # The lock is ours, so a run that still calls itself running was killed.
+    con.execute("update meta.run set status = 'interrupted', finished_at = now() where status = 'running'")
+    con.execute(
+        "insert into meta.run (run_id, extract_date, started_at, status, code_version) "
+        "values (?, ?, now(), 'running', ?)",
+        [run_id, day, __version__],
+    )
+    con.execute("create or replace table meta.current_run as select ?::varchar as run_id, ?::date as extract_date", [run_id, day])
+    _note_sources(con, project, sources, day)
+    decisions.load(con, project.decisions)
+    return Run(run_id, day)
+
+
+def end(con: duckdb.DuckDBPyConnection, run: Run) -> None:
+    """Note a run that did not publish as failed; one that did has said so itself."""
+    con.execute(
+        "update meta.run set status = 'failed', finished_at = now() where run_id = ? and status = 'running'",
+        [run.run_id],
+    )
+
+
+def note_step(
+    con: duckdb.DuckDBPyConnection, run: Run, layer: str, step: str, rows: int, seconds: float
+) -> None:
+    """Note what a step took, so that the next slowest is known."""
+    con.execute("insert into meta.step values (?, ?, ?, ?, ?, now())", [run.run_id, layer, step, rows, seconds])
+
+
+def count_run(con: duckdb.DuckDBPyConnection, run: Run, model_version: str | None) -> None:
+    """Fill the figures of the run's row from the tables it built."""
+    con.execute(
+        """update meta.run set
+            rows_read = (select coalesce(sum(records + rejected), 0) from meta.loaded_file where extract_date = $day),
+            rows_rejected = (select count(*) from raw.rejected_line where extract_date = $day),
+            rows_quarantined = (select count(*) from quality.quarantine),
+            customers = (select count(*) from golden.customer),
+            model_version = $model
+        where run_id = $run""",
+        {"day": run.extract_date, "run": run.run_id, "model": model_version},
+    )
+
+
+def _note_sources(con: duckdb.DuckDBPyConnection, project: Project, sources: list[Source], day: date) -> None:
+    con.execute(
+        "create or replace table meta.source "
+        "(source_system varchar, kind varchar, priority integer, system varchar, extract_date date)"
+    )
+    for source in sources:
+        present = day in extract_dates(project, source) or "{date}" not in source.path
+        con.execute(
+            "insert into meta.source values (?, ?, ?, ?, ?)",
+            [source.name, source.kind, source.priority, source.system, day if present else None],
+        )
+
+
+def status(con: duckdb.DuckDBPyConnection, run_id: str) -> str:
+    """The status noted for a run; 'unknown' if there is none."""
+    if not scalar(con, "select count(*) from meta.run where run_id = ?", [run_id]):
+        return "unknown"
+    row = con.execute("select status from meta.run where run_id = ?", [run_id]).fetchone()
+    return str(row[0]) if row else "unknown"

@@ -1,0 +1,91 @@
+"""The settings of a project, from its YAML file and the environment. Does not belong here: what a source looks like."""
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from crm_quality.errors import CrmQualityError
+
+FILE_NAME = "crm_quality.yaml"
+
+
+class IdentitySettings(BaseModel):
+    """How sure the matching must be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    objective: Annotated[float, Field(gt=0.5, lt=1)] | Literal["best_f1"] = Field(
+        default=0.995,
+        description="the precision to reach, as the model expects it, or `best_f1` for the best balance",
+    )
+
+
+class Settings(BaseSettings):
+    """What `crm_quality.yaml` may hold; `CRM_QUALITY_<KEY>` in the environment wins over the file."""
+
+    model_config = SettingsConfigDict(env_prefix="CRM_QUALITY_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    yaml_file: ClassVar[Path | None] = None
+
+    name: str = Field(default="my company", description="shown in reports")
+    default_country: str = Field(
+        default="CN", pattern="^[A-Z]{2}$", description="ISO 3166 code, for numbers that name no country"
+    )
+    memory_limit: str = Field(
+        default="4GB", pattern=r"^\d+(\.\d+)?(MB|GB|TB)$", description="memory DuckDB may use in a run"
+    )
+    threads: int = Field(default=2, ge=1, description="threads DuckDB may use in a run")
+    keep_versions: int = Field(default=7, ge=1, description="published versions kept for rollback")
+    lock_timeout_seconds: float = Field(
+        default=0, ge=0, description="how long a second run waits for the first before it stops"
+    )
+    identity: IdentitySettings = IdentitySettings()
+    nightly_at: str = Field(
+        default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="time of the nightly run, HH:MM"
+    )
+    timezone: str = Field(default="UTC", description="IANA time zone of nightly_at")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then the file that `load_settings` named."""
+        return env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=cls.yaml_file)
+
+
+def load_settings(file: Path) -> Settings:
+    """Read and check the settings. Raises CrmQualityError naming the key, its value and what is allowed."""
+
+    class _FromFile(Settings):
+        yaml_file: ClassVar[Path | None] = file
+
+    try:
+        return _FromFile()
+    except ValidationError as error:
+        raise CrmQualityError(explain_validation(file, error)) from error
+    except (ValueError, OSError, yaml.YAMLError) as error:
+        raise CrmQualityError(f"{file}: cannot be read as settings: {error}") from error
+
+
+def explain_validation(file: Path, error: ValidationError) -> str:
+    """One line per wrong key: the key, the value found and what is allowed."""
+    lines = [f"{file}: {len(error.errors())} setting(s) are wrong"]
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        value: Any = problem.get("input")
+        shown = "" if isinstance(value, dict) else f" (found {value!r})"
+        hint = " - remove it or correct its name" if problem["type"] == "extra_forbidden" else ""
+        lines.append(f"  {key}: {problem['msg']}{shown}{hint}")
+    return "\n".join(lines)

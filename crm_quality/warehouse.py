@@ -1,0 +1,100 @@
+"""Open the one DuckDB file that a run writes. Belongs here: connection, lock, quoting. Does not: tables."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from crm_quality.errors import LockedError
+from crm_quality.project import Project
+
+
+@contextmanager
+def locked(project: Project, holder: str) -> Iterator[None]:
+    """Hold the project's write lock. Raises LockedError saying who holds it when the wait is over.
+
+    The lock is the operating system's (flock): it is gone with the process that held it, however that ended.
+    """
+    file = project.folder / "warehouse.lock"
+    deadline = time.monotonic() + project.settings.lock_timeout_seconds
+    with file.open("a+", encoding="utf-8") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() >= deadline:
+                    raise LockedError(_who_holds(file)) from None
+                time.sleep(0.2)
+        handle.truncate(0)
+        handle.write(
+            json.dumps({"holder": holder, "pid": os.getpid(), "since": datetime.now(UTC).isoformat()})
+        )
+        handle.flush()
+        yield
+
+
+def _who_holds(file: Path) -> str:
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+        who = f"{held['holder']} (process {held['pid']}, since {held['since']})"
+    except (ValueError, KeyError):
+        who = "another run"
+    return f"The warehouse is in use by {who}. Wait until it has ended, or set lock_timeout_seconds to wait."
+
+
+@contextmanager
+def open_warehouse(project: Project, holder: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The run's own connection to the warehouse, under the project's lock."""
+    settings = project.settings
+    spill = project.folder / ".spill"
+    with locked(project, holder):
+        con = duckdb.connect(
+            str(project.warehouse),
+            config={
+                "memory_limit": settings.memory_limit,
+                "threads": settings.threads,
+                "temp_directory": str(spill),
+                "autoinstall_known_extensions": False,
+            },
+        )
+        # "Today" is the extract's date; no time zone of the machine may reach a result.
+        con.execute("set TimeZone = 'UTC'")
+        try:
+            yield con
+        finally:
+            con.close()
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def scalar(con: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> int:
+    """The one number that a query returns (NULL counts as 0)."""
+    row = con.execute(sql, parameters).fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def has_table(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    """Whether the warehouse holds a table or view."""
+    return bool(
+        scalar(
+            con,
+            "select count(*) from information_schema.tables where table_catalog = current_database() "
+            "and table_schema = ? and table_name = ?",
+            [schema, table],
+        )
+    )
