@@ -25,10 +25,9 @@ ProjectOption = Annotated[Path, typer.Option("--project", help="Project folder",
 _DAGSTER_YAML = """\
 telemetry:
   enabled: false
-# One file for all events: half the time of one file per run.
 event_log_storage:
-  module: dagster._core.storage.event_log
-  class: ConsolidatedSqliteEventLogStorage
+  module: crm_quality.assets.event_log
+  class: EventLog
   config:
     base_dir: {folder}/history
 """

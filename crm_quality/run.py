@@ -82,17 +82,16 @@ def note_step(
     con.execute("insert into meta.step values (?, ?, ?, ?, ?, now())", [run.run_id, layer, step, rows, seconds])
 
 
-def count_run(con: duckdb.DuckDBPyConnection, run: Run, model_version: str | None) -> None:
+def count_run(con: duckdb.DuckDBPyConnection, run: Run) -> None:
     """Fill the figures of the run's row from the tables it built."""
     con.execute(
         """update meta.run set
             rows_read = (select coalesce(sum(records + rejected), 0) from meta.loaded_file where extract_date = $day),
             rows_rejected = (select count(*) from raw.rejected_line where extract_date = $day),
             rows_quarantined = (select count(*) from quality.quarantine),
-            customers = (select count(*) from golden.customer),
-            model_version = $model
+            customers = (select count(*) from golden.customer)
         where run_id = $run""",
-        {"day": run.extract_date, "run": run.run_id, "model": model_version},
+        {"day": run.extract_date, "run": run.run_id},
     )
 
 

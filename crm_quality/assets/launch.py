@@ -1,7 +1,5 @@
 """Run the nightly job in this process. Does not belong here: what the job holds."""
 
-import sqlite3
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,15 +22,8 @@ class RunOutcome:
 def run_nightly(project: Project, dagster_home: Path, day: str | None) -> RunOutcome:
     """Materialise everything for one extract date, with the history where the web server finds it."""
     job = build_definitions(project).resolve_job_def(JOB)
-    with ExitStack() as stack:
-        instance = stack.enter_context(dg.DagsterInstance.from_config(str(dagster_home)))
-        for database in dagster_home.rglob("*.db"):
-            stack.enter_context(_kept_open(database))
-        result = job.execute_in_process(
-            instance=instance,
-            run_config=run_config(day),
-            raise_on_error=False,
-        )
+    with dg.DagsterInstance.from_config(str(dagster_home)) as instance:
+        result = job.execute_in_process(instance=instance, run_config=run_config(day), raise_on_error=False)
     problems = [_first_cause(event) for event in result.all_events if event.is_failure]
     return RunOutcome(result.run_id, result.success, list(dict.fromkeys(problems)))
 
@@ -43,17 +34,6 @@ def run_config(day: str | None) -> dict[str, Any]:
         "loggers": {"console": {"config": {"log_level": "ERROR"}}},
         "resources": {"warehouse": {"config": {"extract_date": day} if day else {}}},
     }
-
-
-def _kept_open(database: Path) -> Any:
-    """Hold an idle connection to one of Dagster's event stores while a run writes to it.
-
-    Dagster opens and closes the store for every event, and SQLite writes its log back whenever the last
-    connection closes: with one more open, a run of 80 assets and 420 checks takes 20 s instead of 36 s.
-    """
-    connection = sqlite3.connect(database, check_same_thread=False)
-    connection.execute("select count(*) from sqlite_master").fetchone()
-    return closing(connection)
 
 
 def _first_cause(event: dg.DagsterEvent) -> str:

@@ -1,5 +1,6 @@
 """The tables that a query alone cannot make, and the function that makes each. Does not belong here: those functions."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,11 @@ from crm_quality.identity.cluster import build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.pairs import build_pairs
 from crm_quality.identity.review import build_review_queue
+from crm_quality.marts.customer_value import build_customer_value
 from crm_quality.sql_model import tables_read
 from crm_quality.standardise.lookups import LOOKUPS, build_lookup
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ def _pairs(run: OpenRun) -> Mapping[str, Any]:
         "update meta.run set model_version = ? where run_id = ?", [report.model_version, run.run.run_id]
     )
     trained = [kind.party_type for kind in report.kinds if kind.trained]
+    if trained:
+        _log.warning("There was no match model for %s: one was fitted and stored in models/.", " and ".join(trained))
     return {
         "model_version": report.model_version or "none",
         "trained_in_this_run": ", ".join(trained) or "no",
@@ -74,12 +80,9 @@ def _review(run: OpenRun) -> None:
     build_review_queue(run.con)
 
 
-def _value(run: OpenRun) -> Mapping[str, Any] | None:
-    return build_customer_value(run.con)
-
-
-def _churn(run: OpenRun) -> Mapping[str, Any] | None:
-    return build_churn_risk(run.con)
+def _value(run: OpenRun) -> Mapping[str, Any]:
+    report = build_customer_value(run.con)
+    return {f"model, {currency or 'no currency'}": model for currency, model in report.models.items()}
 
 
 PYTHON_TABLES: tuple[PythonTable, ...] = (
@@ -120,5 +123,18 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         _review,
         ["identity.pair", "identity.conflict", "identity.customer_xref"],
         "Doubtful pairs for a steward to decide, the ones worth most first.",
+    ),
+    PythonTable(
+        "marts.customer_value",
+        _value,
+        ["marts.purchase_summary", "golden.customer"],
+        "Expected purchases and customer lifetime value (BG/NBD and Gamma-Gamma) of every customer with an order.",
+        ("duckdb", "python", "pymc"),
+    ),
+    PythonTable(
+        "marts.purchase_model",
+        _made_with_the_table_it_reads,
+        ["marts.customer_value"],
+        "The purchase model of each currency: its kind, its parameters, and why it is a substitute where it is one.",
     ),
 )

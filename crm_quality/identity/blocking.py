@@ -30,27 +30,27 @@ class KeyCount:
     accepted: bool
 
 
-def build_candidates(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> list[KeyCount]:
+def build_candidates(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> list[KeyCount]:
     """Create {schema}.candidate (join_key_l, join_key_r, match_key), each pair once, the smaller number left.
 
     Keys are taken in the order of `kind.keys` while they fit the budget; a key that does not fit is refused
     and logged with its count.
     """
-    (records,) = con.execute(f"select count(*) from {kind.feature_table}").fetchone() or (0,)
+    (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
     if records * (records - 1) // 2 <= ALL_PAIRS:
         con.execute(
             f"""
             create or replace table {schema}.candidate as
             select l.record_number as join_key_l, r.record_number as join_key_r, 'all pairs' as match_key
-            from {kind.feature_table} as l
-            join {kind.feature_table} as r on l.record_number < r.record_number
+            from {table} as l
+            join {table} as r on l.record_number < r.record_number
             """
         )
         return [KeyCount("all pairs", records * (records - 1) // 2, records, True)]
     counts: list[KeyCount] = []
     statements: list[tuple[str, str]] = []
     left = PAIRS_PER_RECORD * records
-    for name, keyed in _keyed_queries(con, kind, schema, records):
+    for name, keyed in _keyed_queries(con, kind, table, schema, records):
         count = _count(con, name, keyed, min(left, PAIRS_PER_RECORD_AND_KEY * records))
         counts.append(count)
         if not count.accepted:
@@ -62,9 +62,10 @@ def build_candidates(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) ->
     return counts
 
 
-def _keyed_queries(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, records: int) -> list[tuple[str, str]]:
+def _keyed_queries(
+    con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, records: int
+) -> list[tuple[str, str]]:
     """Every key as a query of (key, record_number), phones from both columns."""
-    table = kind.feature_table
     queries = [(key.name, _keyed(key, table)) for key in kind.keys]
     phones = (
         f"select distinct phone as key, record_number from"

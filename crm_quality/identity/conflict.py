@@ -16,8 +16,8 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str, disagreeing_bir
     """(Re)create identity.conflict (record_number_l, record_number_r, reason) for the pairs of {schema}.related.
 
     {schema}.related (record_number_l, record_number_r, match_weight) holds the pairs that hang together.
-    `disagreeing_birth_dates` is the share of matches whose birth dates differ, as the model learnt it: where
-    that is common, birth dates are a matter of evidence and not of conflict.
+    `disagreeing_birth_dates` is the share of sure matches whose birth dates differ: where that is common, birth
+    dates are a matter of evidence and not of conflict.
     """
     birth_dates = _OTHER_BIRTH_DATE if disagreeing_birth_dates <= MOST_DISAGREEING else "false"
     con.execute(
@@ -53,7 +53,7 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str, disagreeing_bir
                     when {_OTHER_ID.format('national_id')} then 'different national ids'
                     when l.party_type <> r.party_type then 'a person and an organisation'
                     when {birth_dates} then 'different birth dates'
-                    when l.tax_id = r.tax_id then null
+                    when l.party_type = 'person' or l.tax_id = r.tax_id then null
                     when l.is_branch <> r.is_branch then 'a branch and its head office'
                     when {_BOTH.format('branch_words')} and l.is_branch and r.is_branch then 'two branches'
                     when {_OTHER_REGION} then 'companies of one name in two regions'

@@ -10,38 +10,98 @@ from crm_quality.identity.roles import Evidence, Kind
 LEAST_OTHER_EVIDENCE = 3.0
 # The weight of a pair that must not link on its own, whatever the model says: odds of 1 to 4.
 HELD_BACK = -2.0
+# Two mobile numbers in one household: father and son of one name. Strong, or a third record would join them.
+OTHER_PERSON = -8.0
+# What a whole household shares speaks for a person no louder than this.
+IMPERSONAL = 8.0
+
+# Where a person lives or works is no second evidence: namesakes live in one city and work for one company.
+_CIRCUMSTANCE = ("gender", "place", "employer")
 
 
 def weigh(kind: Kind, settings: dict[str, Any], scored: str) -> str:
-    """SELECT of record_number_l, record_number_r, match_weight, reason, match_key over a table of scored pairs."""
-    used = [str(comparison["output_column_name"]) for comparison in settings["comparisons"]]
+    """SELECT of record_number_l, record_number_r, match_weight, reason, match_key over a table of scored pairs.
+
+    The model's weight is lowered where it counts on what does not identify: see the rules of `_person_weight` and
+    `_organisation_weight`.
+    """
+    used = {str(comparison["output_column_name"]): comparison for comparison in settings["comparisons"]}
     evidence = [item for item in kind.evidence if item.name in used]
     rare = {
-        str(comparison["output_column_name"])
-        for comparison in settings["comparisons"]
+        name
+        for name, comparison in used.items()
         if any("tf_adjustment_column" in level for level in comparison["comparison_levels"])
     }
-    if kind.party_type == "person":
-        doubtful = f"{_name_alone(evidence, rare)} or {_other_person(evidence)}"
-    else:
-        doubtful = _neighbour(evidence)
-    weight = f"case when {doubtful} then least(match_weight, {HELD_BACK}) else match_weight end"
+    weight = _person_weight(evidence, rare) if kind.party_type == "person" else _organisation_weight(evidence)
     return f"""
         select record_number_l, record_number_r, {weight} as match_weight, {_reason(evidence)} as reason, match_key
         from {scored}
     """
 
 
-def _name_alone(evidence: list[Evidence], rare: set[str]) -> str:
-    """Nothing but the name speaks for the pair: namesakes."""
-    others = [item.name for item in evidence if not item.is_name]
-    parts = [f"mw_{name}" for name in others] + [f"mw_tf_adj_{name}" for name in others if name in rare]
-    positive = " + ".join(f"greatest({part}, 0)" for part in [_sum(name, rare) for name in others]) if parts else "0"
-    return f"({positive} < {LEAST_OTHER_EVIDENCE})"
+def _person_weight(evidence: list[Evidence], rare: set[str]) -> str:
+    id_ = _level(evidence, "national_text", "similar national id")
+    email = _level(evidence, "email", "same e-mail name")
+    mobile = _level(evidence, "phone", "same mobile")
+    born = _level(evidence, "birth_date", "same birth date")
+    nearly_born = _level(evidence, "birth_date", "similar birth date")
+    own = f"({id_} or {email} or {born})"
+    names_differ = _is(evidence, "name", "different name") + " or " + _is(
+        evidence, "name", "same family name, other given name"
+    )
+    other_mobile = (
+        _is(evidence, "phone", "different mobile") + " or " + _is(evidence, "phone", "same phone, but different mobile")
+    )
+    return f"""
+        case
+            when not ({own} or {mobile} or {nearly_born}) and ({other_mobile}) then least(match_weight, {OTHER_PERSON})
+            when {_other_evidence(evidence, rare)} < {LEAST_OTHER_EVIDENCE} then least(match_weight, {HELD_BACK})
+            when ({names_differ}) and not {own} then least(match_weight, {HELD_BACK})
+            when {_is(evidence, "name", "same given name, other family name")}
+                and not ({own} or {mobile} or {nearly_born}) then least(match_weight, {HELD_BACK})
+            when {_nameless(evidence)} then least(match_weight, {HELD_BACK})
+            when not ({own} or {mobile} or {nearly_born}) then least(match_weight, {IMPERSONAL})
+            else match_weight
+        end
+    """
 
 
-def _sum(name: str, rare: set[str]) -> str:
-    return f"mw_{name} + mw_tf_adj_{name}" if name in rare else f"mw_{name}"
+def _organisation_weight(evidence: list[Evidence]) -> str:
+    own = f"({_level(evidence, 'tax_text', 'same tax id')} or {_level(evidence, 'email', 'same web domain')})"
+    # Another company name at one address or switchboard: neighbours, tenants, one group.
+    unlike = f"not {_level(evidence, 'name', 'partly the same company name')} and {_compared(evidence, 'name')}"
+    return f"""
+        case
+            when ({unlike}) and not {own} then least(match_weight, {HELD_BACK})
+            when {_nameless(evidence)} then least(match_weight, {HELD_BACK})
+            else match_weight
+        end
+    """
+
+
+def _other_evidence(evidence: list[Evidence], rare: set[str]) -> str:
+    """Bits that speak for the pair beside name and circumstances."""
+    parts = [
+        f"greatest(mw_{item.name}{f' + mw_tf_adj_{item.name}' if item.name in rare else ''}, 0)"
+        for item in evidence
+        if not item.is_name and item.name not in _CIRCUMSTANCE
+    ]
+    return "(" + (" + ".join(parts) or "0") + ")"
+
+
+def _nameless(evidence: list[Evidence]) -> str:
+    """No names to compare, no identifier, and fewer than two other things that are the same."""
+    same = " + ".join(
+        f"cast(gamma_{item.name} = {len(item.levels)} as integer)"
+        for item in evidence
+        if item.name in ("email", "phone", "address", "birth_date")
+    )
+    known = f"{_level(evidence, 'national_text', 'same national id')} or {_level(evidence, 'tax_text', 'same tax id')}"
+    return f"(not {_compared(evidence, 'name')} and not ({known}) and ({same or '0'}) < 2)"
+
+
+def _compared(evidence: list[Evidence], name: str) -> str:
+    return f"gamma_{name} >= 0" if any(item.name == name for item in evidence) else "false"
 
 
 def _level(evidence: list[Evidence], name: str, at_least: str) -> str:
@@ -53,34 +113,13 @@ def _level(evidence: list[Evidence], name: str, at_least: str) -> str:
     return "false"
 
 
-def _other_person(evidence: list[Evidence]) -> str:
-    """Another first name: household, twins. Only what belongs to one person alone can outweigh it."""
-    names = next((item for item in evidence if item.is_name), None)
-    if names is None:
-        return "false"
-    personal = " or ".join(
-        [_level(evidence, "national_text", "similar national id"), _level(evidence, "email", "same e-mail"),
-         _level(evidence, "birth_date", "same birth date")]
-    )
-    married = _level(evidence, "birth_date", "similar birth date")
-    at = {level.words: len(names.levels) - position for position, level in enumerate(names.levels)}
-    return (
-        f"((gamma_name in (0, {at['same family name, other given name']}) and not ({personal}))"
-        f" or (gamma_name = {at['same given name, other family name']} and not ({personal} or {married})))"
-    )
-
-
-def _neighbour(evidence: list[Evidence]) -> str:
-    """Another company name at one address or switchboard: neighbours, tenants, one group."""
-    own = " or ".join(
-        [
-            _level(evidence, "tax_text", "same tax id"),
-            _level(evidence, "email", "same e-mail"),
-            _level(evidence, "domain", "same web domain"),
-        ]
-    )
-    named = _level(evidence, "name", "partly the same company name").replace(">=", "<")
-    return f"({named} and gamma_name >= 0 and not ({own}))" if named != "false" else "false"
+def _is(evidence: list[Evidence], name: str, words: str) -> str:
+    """Condition: comparison `name` is at exactly this level, or at `different`; false if it is not compared."""
+    for item in evidence:
+        if item.name == name:
+            levels = [*(level.words for level in item.levels), item.different]
+            return f"gamma_{name} = {len(item.levels) - levels.index(words)}"
+    return "false"
 
 
 def _reason(evidence: list[Evidence]) -> str:

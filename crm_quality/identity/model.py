@@ -25,7 +25,7 @@ class MatchModel:
     version: str
     settings: dict[str, Any]
     records: int
-    sessions: tuple[str, ...]
+    training: dict[str, float]
     term_frequency_file: str
 
     @property
@@ -40,7 +40,7 @@ def save_model(
     party_type: str,
     settings: dict[str, Any],
     records: int,
-    sessions: tuple[str, ...],
+    training: dict[str, float],
     frequency_query: str,
 ) -> MatchModel:
     """Write model and term frequencies under a version that depends on nothing but their content."""
@@ -52,7 +52,7 @@ def save_model(
     con.execute(
         f"copy (select * from ({frequency_query}) order by all) to '{_quoted(models_dir / frequency_file)}' (format parquet)"
     )
-    model = MatchModel(party_type, version, settings, records, sessions, frequency_file)
+    model = MatchModel(party_type, version, settings, records, training, frequency_file)
     _write(models_dir / f"{party_type}-{version}.json", asdict(model))
     _write(models_dir / f"{party_type}.json", {"version": version})
     return model
@@ -66,7 +66,7 @@ def load_model(models_dir: Path, party_type: str) -> MatchModel | None:
     try:
         version = json.loads(current.read_text(encoding="utf-8"))["version"]
         content = json.loads((models_dir / f"{party_type}-{version}.json").read_text(encoding="utf-8"))
-        model = MatchModel(**{**content, "sessions": tuple(content["sessions"])})
+        model = MatchModel(**content)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CrmQualityError(f"{current}: the match model cannot be read ({error}); train a new one") from error
     if not (models_dir / model.term_frequency_file).exists():

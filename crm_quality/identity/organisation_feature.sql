@@ -3,6 +3,7 @@
 -- core            company name without legal form, region and branch words
 -- core_pattern    LIKE pattern that finds the characters of a short Chinese name in their order
 -- company_key     Latin words of the name
+-- brand           first two syllables of a Chinese name as one word: how an English name of it would spell them
 -- is_branch       the name is that of a branch
 -- tax_text        tax id as it came, letters and digits only
 -- email           address, unless shared by more than ten different companies
@@ -72,6 +73,10 @@ select
             then concat('%', regexp_replace(party.company_core, '(.)', '\1%', 'g'))
     end as core_pattern,
     party.company_key,
+    case
+        when regexp_matches(party.company_core, '^[一-鿿]{2}')
+            then concat(split_part(party.company_key, ' ', 1), split_part(party.company_key, ' ', 2))
+    end as brand,
     coalesce(party.company_is_branch, false) as is_branch,
     nullif(regexp_replace(upper(party.tax_id_raw), '[^A-Z0-9]', '', 'g'), '') as tax_text,
     case when coalesce(email_use.names, 0) <= 10 then party.email end as email,

@@ -45,7 +45,6 @@ class KindReport:
     records: int
     model_version: str | None
     trained: bool
-    sessions: tuple[str, ...]
     blocking: tuple[KeyCount, ...]
 
 
@@ -74,7 +73,7 @@ def train(con: duckdb.DuckDBPyConnection, models_dir: Path) -> tuple[MatchModel,
             table = prepare_input(con, kind, schema)
             if _records(con, table) < 2:
                 continue
-            build_candidates(con, kind, schema)
+            build_candidates(con, kind, table, schema)
             model = _train_kind(con, kind, table, schema, models_dir)
             if model:
                 models.append(model)
@@ -98,7 +97,7 @@ def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path) -> PairReport:
         for kind in KINDS:
             reports.append(_build_kind(con, kind, schema, models_dir))
         _relate(con, schema)
-        build_conflicts(con, schema, _disagreeing(models_dir, "birth_date"))
+        build_conflicts(con, schema, _disagreeing_birth_dates(con))
         certain = _store(con, schema)
     (pairs,) = con.execute("select count(*) from identity.pair").fetchone() or (0,)
     return PairReport(tuple(reports), pairs, certain)
@@ -108,20 +107,20 @@ def _build_kind(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, models_
     table = prepare_input(con, kind, schema)
     records = _records(con, table)
     if records < 2:
-        return KindReport(kind.party_type, records, None, False, (), ())
-    counts = tuple(build_candidates(con, kind, schema))
+        return KindReport(kind.party_type, records, None, False, ())
+    counts = tuple(build_candidates(con, kind, table, schema))
     model = load_model(models_dir, kind.party_type)
     trained = model is None
     model = model or _train_kind(con, kind, table, schema, models_dir)
     if model is None:
-        return KindReport(kind.party_type, records, None, False, (), counts)
+        return KindReport(kind.party_type, records, None, False, counts)
     frequencies = frequencies_sql(models_dir, model)
     scored = score_candidates(con, kind, table, schema, model.settings, frequencies, least_weight=LEAST_WEIGHT)
     _keep(con, kind, schema, scored, model.settings)
     if _missing_inside(con, table, schema):
         inside = score_candidates(con, kind, table, schema, model.settings, frequencies, "inside")
         _keep(con, kind, schema, inside, model.settings)
-    return KindReport(kind.party_type, records, model.version, trained, model.sessions, counts)
+    return KindReport(kind.party_type, records, model.version, trained, counts)
 
 
 def _train_kind(
@@ -133,7 +132,7 @@ def _train_kind(
         return None
     query = frequency_query(table, rarity_columns(fitted.settings))
     return save_model(
-        con, models_dir, kind.party_type, fitted.settings, _records(con, table), fitted.sessions, query
+        con, models_dir, kind.party_type, fitted.settings, _records(con, table), fitted.training, query
     )
 
 
@@ -165,13 +164,17 @@ def _missing_inside(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> 
     return _records(con, f"{schema}.inside")
 
 
-def _disagreeing(models_dir: Path, comparison: str) -> float:
-    """Share of matching persons who disagree on a comparison, as the stored model says; 0 without one."""
-    model = load_model(models_dir, "person")
-    if model is None or comparison not in model.comparisons:
-        return 0.0
-    levels = model.settings["comparisons"][model.comparisons.index(comparison)]["comparison_levels"]
-    return float(levels[-1]["m_probability"])
+def _disagreeing_birth_dates(con: duckdb.DuckDBPyConnection) -> float:
+    """Share of differing birth dates among persons of one name with one e-mail, mobile or national id."""
+    shared = " union ".join(
+        f"select l.record_number as a, r.record_number as b, l.birth_date as one, r.birth_date as other"
+        f" from identity.person_feature as l join identity.person_feature as r"
+        f" on l.name_key = r.name_key and l.{column} = r.{column} and l.record_number < r.record_number"
+        f" where l.birth_date is not null and r.birth_date is not null"
+        for column in ("email", "phone_1", "national_text")
+    )
+    row = con.execute(f"select avg(cast(levenshtein(one, other) > 2 as integer)) from ({shared})").fetchone()
+    return float(row[0]) if row and row[0] is not None else 0.0
 
 
 def _relate(con: duckdb.DuckDBPyConnection, schema: str) -> None:

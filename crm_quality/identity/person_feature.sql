@@ -4,11 +4,12 @@
 -- family          family name as lower-case Latin words
 -- name_key        all name words sorted, so that swapped names are equal
 -- hanzi           full name in simplified characters, where the source wrote characters
+-- hanzi_sorted    its characters sorted, so that swapped names are equal
 -- birth_date      ISO text, so that typing slips can be counted
 -- national_text   national id as it came, letters and digits only
 -- email           address, unless shared by more than ten different names
 -- email_local     part before the @, unless it names a function such as info
--- phone_1         one number, unless shared by more than ten different names
+-- phone_1         mobile number, unless shared by more than ten different names
 -- phone_2         the other number, likewise
 -- address         street and house number as one lower-case text
 -- address_number  the digits in the address
@@ -33,6 +34,20 @@ phone_use as (
     group by number
 ),
 
+-- A number is a mobile number if any record has it as one: many systems have one column for all numbers.
+mobile as (
+    select distinct mobile as number from party where mobile is not null
+),
+
+number as (
+    select
+        party.record_number,
+        coalesce(party.mobile, mobile.number) as phone_1,
+        case when party.phone is distinct from coalesce(party.mobile, mobile.number) then party.phone end as phone_2
+    from party
+    left join mobile on party.phone = mobile.number
+),
+
 email_use as (
     select email, count(distinct name_key) as names
     from party
@@ -53,6 +68,7 @@ select
     party.family_key as family,
     party.name_key,
     party.name_hanzi as hanzi,
+    array_to_string(list_sort(string_split(party.name_hanzi, '')), '') as hanzi_sorted,
     party.gender,
     cast(party.birth_date as varchar) as birth_date,
     nullif(regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g'), '') as national_text,
@@ -65,8 +81,8 @@ select
             )
             then split_part(party.email, '@', 1)
     end as email_local,
-    case when coalesce(first_use.names, 0) <= 10 then party.phone end as phone_1,
-    case when coalesce(second_use.names, 0) <= 10 then party.mobile end as phone_2,
+    case when coalesce(first_use.names, 0) <= 10 then number.phone_1 end as phone_1,
+    case when coalesce(second_use.names, 0) <= 10 then number.phone_2 end as phone_2,
     address.address,
     nullif(trim(regexp_replace(address.address, '[^0-9]+', ' ', 'g')), '') as address_number,
     nullif(regexp_replace(upper(party.postal_code), '[^A-Z0-9]', '', 'g'), '') as postal_code,
@@ -76,6 +92,7 @@ select
     coalesce(party.company_core, party.company_key) as employer
 from party
 join address on party.record_number = address.record_number
+join number on party.record_number = number.record_number
 left join email_use on party.email = email_use.email
-left join phone_use as first_use on party.phone = first_use.number
-left join phone_use as second_use on party.mobile = second_use.number
+left join phone_use as first_use on number.phone_1 = first_use.number
+left join phone_use as second_use on number.phone_2 = second_use.number

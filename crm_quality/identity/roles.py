@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 VECTOR_SIZE = 128
 
@@ -25,6 +25,8 @@ class Evidence:
     levels: tuple[Level, ...]
     different: str
     is_name: bool = False
+    is_shared: bool = False  # families, neighbours and colleagues have it in common
+    incomparable: str = "false"  # SQL over the pair: both have something, but not of one kind
 
     def on_side(self, side: str) -> str:
         """The condition `present` for the left (`l`) or right (`r`) record of a pair."""
@@ -63,22 +65,41 @@ def _any_pair(condition: str, left: tuple[str, ...], right: tuple[str, ...]) -> 
 
 PHONES = ("phone_1", "phone_2")
 
-_PHONE = Evidence(
+_SIMILAR_PHONE = Level(
+    _any_pair(
+        "(right({a}, 7) = right({b}, 7) or (jaro_similarity({a}, {b}) >= 0.85"
+        " and length({a}) >= 7 and levenshtein({a}, {b}) <= 1))",
+        PHONES,
+        PHONES,
+    ),
+    "similar phone",
+)
+
+_COMPANY_PHONE = Evidence(
+    name="phone",
+    present="coalesce(phone_1{}, phone_2{}) is not null",
+    is_shared=True,
+    levels=(Level(_any_pair("{a} = {b}", PHONES, PHONES), "same phone"), _SIMILAR_PHONE),
+    different="different phone",
+)
+
+# A mobile number is one person's; a landline is a household's or an office's.
+_SAME_MOBILE = "(phone_1_l = phone_1_r or phone_1_l = phone_2_r or phone_2_l = phone_1_r)"
+_PERSON_PHONE = Evidence(
     name="phone",
     present="coalesce(phone_1{}, phone_2{}) is not null",
     levels=(
-        Level(_any_pair("{a} = {b}", PHONES, PHONES), "same phone"),
-        Level(
-            _any_pair(
-                "(right({a}, 7) = right({b}, 7) or (jaro_similarity({a}, {b}) >= 0.85"
-                " and length({a}) >= 7 and levenshtein({a}, {b}) <= 1))",
-                PHONES,
-                PHONES,
-            ),
-            "similar phone",
-        ),
+        Level(_SAME_MOBILE, "same mobile"),
+        Level("phone_2_l = phone_2_r and (phone_1_l is null or phone_1_r is null)", "same phone"),
+        _SIMILAR_PHONE,
+        Level("phone_2_l = phone_2_r", "same phone, but different mobile"),
+        Level("phone_1_l is null or phone_1_r is null", "different phone"),
     ),
-    different="different phone",
+    different="different mobile",
+    incomparable=(
+        "(phone_1_l is null or phone_1_r is null) and (phone_2_l is null or phone_2_r is null)"
+        f" and not coalesce({_SAME_MOBILE}, false)"
+    ),
 )
 
 _EMAIL = Evidence(
@@ -99,11 +120,23 @@ _EMAIL = Evidence(
     different="different e-mail",
 )
 
-_COMPANY_EMAIL = replace(_EMAIL, levels=(_EMAIL.levels[0], _EMAIL.levels[2]))
+# One comparison, because an address and its domain are one piece of evidence.
+_COMPANY_EMAIL = Evidence(
+    name="email",
+    present="coalesce(email{}, domain{}) is not null",
+    levels=(
+        Level("email_l = email_r", "same e-mail", "email"),
+        Level("domain_l = domain_r", "same web domain", "domain"),
+        _EMAIL.levels[2],
+    ),
+    different="different web domain",
+    incomparable="(email_l is null or email_r is null) and (domain_l is null or domain_r is null)",
+)
 
 _ADDRESS = Evidence(
     name="address",
     present="address{} is not null",
+    is_shared=True,
     levels=(
         Level("address_l = address_r", "same address", "address"),
         Level(
@@ -125,6 +158,7 @@ _ADDRESS = Evidence(
 _PLACE = Evidence(
     name="place",
     present="coalesce(postal_code{}, city{}) is not null",
+    is_shared=True,
     levels=(
         Level("postal_code_l = postal_code_r", "same postal code", "postal_code"),
         Level(
@@ -144,6 +178,11 @@ _PLACE = Evidence(
 
 _BOTH_HANZI = "hanzi_l is not null and hanzi_r is not null"
 _WHOLE_NAMES = "given_l is not null and family_l is not null and given_r is not null and family_r is not null"
+_ONE_CHARACTER = (
+    "length(hanzi_l) = 3 and length(hanzi_r) = 3 and (left(hanzi_l, 2) = left(hanzi_r, 2)"
+    " or right(hanzi_l, 2) = right(hanzi_r, 2)"
+    " or (left(hanzi_l, 1) = left(hanzi_r, 1) and right(hanzi_l, 1) = right(hanzi_r, 1)))"
+)
 _SIMILAR = "(jaro_winkler_similarity({a}, {b}) >= {limit})"
 
 
@@ -165,7 +204,11 @@ _PERSON_NAME = Evidence(
             " or jaro_winkler_similarity(name_key_l, name_key_r) >= 0.95)",
             "similar name",
         ),
-        Level(f"name_key_l = name_key_r and {_WHOLE_NAMES}", "name that sounds the same"),
+        Level(
+            f"{_WHOLE_NAMES} and (name_key_l = name_key_r or hanzi_sorted_l = hanzi_sorted_r)",
+            "name that sounds the same",
+        ),
+        Level(f"{_WHOLE_NAMES} and {_ONE_CHARACTER}", "one character of the name differs"),
         Level(
             f"{_WHOLE_NAMES} and not ({_BOTH_HANZI}) and {_similar('family_l', 'family_r', 0.92)}"
             " and left(given_l, 1) = left(given_r, 1)"
@@ -223,9 +266,10 @@ def _identifier(name: str, column: str, words: str) -> Evidence:
     )
 
 
-def _plain(name: str, words: str, rarity: bool = True) -> Evidence:
+def _plain(name: str, words: str, rarity: bool = True, is_shared: bool = True) -> Evidence:
     level = Level(f"{name}_l = {name}_r", f"same {words}", name if rarity else None)
-    return Evidence(name=name, present=f"{name}{{}} is not null", levels=(level,), different=f"different {words}")
+    present = f"{name}{{}} is not null"
+    return Evidence(name, present, (level,), f"different {words}", is_shared=is_shared)
 
 
 _COSINE = "array_inner_product(name_vector_l, name_vector_r)"
@@ -246,6 +290,11 @@ _COMPANY_NAME = Evidence(
             f"core_l like core_pattern_r or core_r like core_pattern_l or ({_CONTAINED} >= 0.95 and {_COSINE} >= 0.5)",
             "one company name contains the other",
         ),
+        Level(
+            "contains(concat(' ', company_key_l, ' '), concat(' ', brand_r, ' '))"
+            " or contains(concat(' ', company_key_r, ' '), concat(' ', brand_l, ' '))",
+            "same brand in Chinese and in English",
+        ),
         Level(f"{_COSINE} >= 0.7", "similar company name"),
         Level(f"{_COSINE} >= 0.45", "partly the same company name"),
         Level(f"{_COSINE} >= 0.2", "a word of the company name in common"),
@@ -261,10 +310,10 @@ PERSON = Kind(
         _BIRTH_DATE,
         _identifier("national_text", "national_text", "national id"),
         _EMAIL,
-        _PHONE,
+        _PERSON_PHONE,
         _ADDRESS,
         _PLACE,
-        _plain("gender", "gender", rarity=False),
+        _plain("gender", "gender", rarity=False, is_shared=False),
         _plain("employer", "employer"),
     ),
     keys=(
@@ -272,6 +321,7 @@ PERSON = Kind(
         Key("e-mail", ("email",)),
         Key("e-mail name", ("email_local",)),
         Key("name", ("name_key",)),
+        Key("characters of the name", ("hanzi_sorted",)),
         Key("address", ("address",)),
         Key("birth date", ("birth_date",)),
         Key("birth date and family name", ("birth_date", "left(family, 2)")),
@@ -313,8 +363,7 @@ ORGANISATION = Kind(
         _COMPANY_NAME,
         _identifier("tax_text", "tax_text", "tax id"),
         _COMPANY_EMAIL,
-        _plain("domain", "web domain"),
-        _PHONE,
+        _COMPANY_PHONE,
         _ADDRESS,
         _PLACE,
         _plain("region", "region"),

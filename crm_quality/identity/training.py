@@ -1,9 +1,7 @@
-"""Fit a match model with Splink, without labels. Belongs here: parameters. Does not: storing or applying them."""
+"""Fit a match model without labels. Belongs here: parameters. Does not: storing or applying them."""
 
 from __future__ import annotations
 
-import logging
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +9,14 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from crm_quality.identity.mixture import Mixture, Patterns, estimate
 from crm_quality.identity.roles import Evidence, Kind
-from crm_quality.identity.score import score_candidates
-from crm_quality.identity.workspace import new_linker, splink_api
-
-logger = logging.getLogger(__name__)
 
 SEED = 20
-MAX_SESSIONS = 4
-MAX_TRAINING_PAIRS = 300_000
 RANDOM_PAIRS = 500_000
-MIN_SESSION_PAIRS = 30
+TRAINING_PAIRS = 500_000
 LEAST_FILLED = 0.02
-# Rules may find no certain match at all; .05 matches per record keeps such a model from never linking.
+# Fewer than this and a project would never link anything; more and everything would be one.
 LEAST_MATCHES_PER_RECORD = 0.05
 MOST_MATCHES_PER_RECORD = 2.0
 LARGEST_WEIGHT = 16.0
@@ -31,13 +24,13 @@ LARGEST_WEIGHT = 16.0
 
 @dataclass(frozen=True)
 class Fit:
-    """Splink settings with all parameters, and the training sessions they come from."""
+    """Splink settings with all parameters, and how the estimation went."""
 
     settings: dict[str, Any]
-    sessions: tuple[str, ...]
+    training: dict[str, float]
 
 
-def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind) -> list[Evidence]:
+def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> list[Evidence]:
     """The comparisons whose columns are filled in enough records to say something, and not constant."""
     usable = []
     for evidence in kind.evidence:
@@ -45,37 +38,122 @@ def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind) -> list[Evidence
         distinct = ", ".join(f"count(distinct {column})" for column in columns)
         filled, values = con.execute(
             f"select count(*) filter ({evidence.present.replace('{}', '')}) / greatest(count(*), 1),"
-            f" greatest({distinct}, 0) from {kind.feature_table}"
+            f" greatest({distinct}, 0) from {table}"
         ).fetchone() or (0, 0)
         if filled >= LEAST_FILLED and values >= 2:
             usable.append(evidence)
     return usable
 
 
-def untrained_settings(evidence: list[Evidence]) -> dict[str, Any]:
-    """Splink settings of these comparisons, parameters still to be estimated."""
+def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> Fit | None:
+    """Estimate all parameters from the records in `table`; None if there is nothing to compare.
+
+    u: share of a seeded sample of random pairs at each level. m and the prior: expectation maximisation on the
+    candidate pairs in {schema}.candidate with all comparisons free in both classes (see `mixture`). Splink's own
+    training blocks on one rule at a time with u fixed; on keys shared by households and namesakes that u is wrong,
+    and what its sessions learn disagrees.
+    """
+    evidence = usable_evidence(con, kind, table)
+    if not evidence:
+        return None
+    (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
+    strangers = _patterns(con, table, evidence, _random_pairs(con, table, records))
+    candidates = f"{schema}.candidate"
+    (pairs,) = con.execute(f"select count(*) from {candidates}").fetchone() or (0,)
+    share = min(1.0, TRAINING_PAIRS / max(pairs, 1))
+    chosen = (
+        f"select join_key_l, join_key_r from {candidates}"
+        f" where hash(join_key_l * 1000003 + join_key_r + {SEED}) % 1000000 < {int(share * 1_000_000)}"
+    )
+    compared = _patterns(con, table, evidence, chosen)
+    u = strangers.shares(least=0.5)
+    mixture = estimate(
+        compared, u, shared=[item.is_shared for item in evidence], names=[item.is_name for item in evidence]
+    )
+    all_pairs = max(1.0, records * (records - 1) / 2)
+    matches = min(
+        max(mixture.matches / share, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records
+    )
+    settings = _settings(evidence, mixture, u, min(0.5, matches / all_pairs))
+    return Fit(settings, {"matches": round(mixture.matches / share), "iterations": mixture.iterations})
+
+
+def _random_pairs(con: duckdb.DuckDBPyConnection, table: str, records: int) -> str:
+    """All pairs among as many records, chosen by a seeded hash, as give RANDOM_PAIRS pairs."""
+    wanted = int((2 * RANDOM_PAIRS) ** 0.5) + 1
+    sample = (
+        f"(select record_number from {table} order by hash(record_number + {SEED}), record_number"
+        f" limit {min(wanted, records)})"
+    )
+    return (
+        f"select l.record_number as join_key_l, r.record_number as join_key_r from {sample} as l"
+        f" join {sample} as r on l.record_number < r.record_number"
+    )
+
+
+def _patterns(con: duckdb.DuckDBPyConnection, table: str, evidence: list[Evidence], pairs: str) -> Patterns:
+    """Count the agreement patterns of pairs: one row per pattern, levels 0 (strongest) up, -1 nothing to compare."""
+    columns = [row[0] for row in con.execute(f"select column_name from (describe {table})").fetchall()]
+    sides = ", ".join(f"{side}.{column} as {column}_{side}" for column in columns for side in "lr")
+    cases = [
+        f"case when {absent_condition(item)} then -1 "
+        + " ".join(f"when {level.sql} then {place}" for place, level in enumerate(item.levels))
+        + f" else {len(item.levels)} end as {item.name}"
+        for item in evidence
+    ]
+    names = ", ".join(item.name for item in evidence)
+    rows = con.execute(
+        f"""
+        with pair as (
+            select {sides}
+            from ({pairs}) as chosen
+            join {table} as l on l.record_number = chosen.join_key_l
+            join {table} as r on r.record_number = chosen.join_key_r
+        )
+        select {names}, count(*) as pairs
+        from (select {", ".join(cases)} from pair)
+        group by {names}
+        order by {names}
+        """
+    ).fetchnumpy()
+    levels = [np.asarray(rows[item.name], dtype=np.int64) for item in evidence]
+    return Patterns(
+        np.column_stack(levels), np.asarray(rows["pairs"], dtype=np.float64), [len(item.levels) + 1 for item in evidence]
+    )
+
+
+def absent_condition(evidence: Evidence) -> str:
+    """SQL over a pair: there is nothing to compare."""
+    return (
+        f"not coalesce({evidence.on_side('l')}, false) or not coalesce({evidence.on_side('r')}, false)"
+        f" or coalesce({evidence.incomparable}, false)"
+    )
+
+
+def _settings(evidence: list[Evidence], mixture: Mixture, u: list[np.ndarray], prior: float) -> dict[str, Any]:
     return {
         "link_type": "dedupe_only",
         "unique_id_column_name": "record_number",
-        "comparisons": [_comparison(item) for item in evidence],
+        "comparisons": [
+            _comparison(item, m, strangers) for item, m, strangers in zip(evidence, mixture.m, u, strict=True)
+        ],
         "blocking_rules_to_generate_predictions": [],
         "retain_matching_columns": True,
         "retain_intermediate_calculation_columns": True,
-        "em_convergence": 0.001,
-        "max_iterations": 50,
-        "probability_two_random_records_match": 0.0001,
+        "probability_two_random_records_match": _shortened(prior),
         "linker_uid": "crm_quality",
     }
 
 
-def _comparison(evidence: Evidence) -> dict[str, Any]:
-    absent = f"not ({evidence.on_side('l')}) or not ({evidence.on_side('r')})"
+def _comparison(evidence: Evidence, m: np.ndarray, u: np.ndarray) -> dict[str, Any]:
+    weights = falling(np.clip(np.log2(m / u), -LARGEST_WEIGHT, LARGEST_WEIGHT), m + u)
     levels: list[dict[str, Any]] = [
-        {"sql_condition": absent, "label_for_charts": "nothing to compare", "is_null_level": True}
+        {"sql_condition": absent_condition(evidence), "label_for_charts": "nothing to compare", "is_null_level": True}
     ]
     for level in evidence.levels:
         entry: dict[str, Any] = {"sql_condition": level.sql, "label_for_charts": level.words}
         if level.rarity_column:
+            # Of this level's own values the rarity counts, whatever Splink takes for the exact match.
             entry |= {
                 "tf_adjustment_column": level.rarity_column,
                 "tf_adjustment_weight": 1.0,
@@ -83,114 +161,12 @@ def _comparison(evidence: Evidence) -> dict[str, Any]:
             }
         levels.append(entry)
     levels.append({"sql_condition": "ELSE", "label_for_charts": evidence.different})
+    for level, weight, share in zip(levels[1:], weights, u, strict=True):
+        # m need not add up to 1: Splink uses the ratio to u alone.
+        share = min(float(share), 1.0 / 2 ** max(float(weight), 0.0))
+        level["u_probability"] = _shortened(share)
+        level["m_probability"] = _shortened(min(1.0, share * 2 ** float(weight)))
     return {"output_column_name": evidence.name, "comparison_levels": levels}
-
-
-def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> Fit | None:
-    """Estimate all parameters from the records in `table`; None if there is nothing to compare.
-
-    u: Splink's seeded sample of random pairs. m: Splink's EM, one session per training key, averaged. Then
-    the weights are made to fall with similarity and the prior is re-estimated on {schema}.candidate.
-    """
-    evidence = usable_evidence(con, kind)
-    if not evidence:
-        return None
-    (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
-    api = splink_api(con, schema)
-    settings = untrained_settings(evidence)
-    linker = new_linker(api, table, settings)
-    linker.training.estimate_u_using_random_sampling(
-        max_pairs=RANDOM_PAIRS, seed=SEED, min_count_per_level=200, num_chunks=4
-    )
-    with_u = linker.misc.save_model_to_json()
-    prior = _first_prior(con, kind, table, records)
-    sessions: dict[str, dict[str, Any]] = {}
-    for key in _training_keys(con, kind, table):
-        trained = _session(api, table, _start(with_u, settings, records, prior), key)
-        if trained is not None:
-            sessions[" and ".join(key)] = trained
-    fitted = _combine(_start(with_u, settings, records, prior), list(sessions.values()))
-    fitted["probability_two_random_records_match"] = prior
-    fitted["probability_two_random_records_match"] = _second_prior(con, kind, table, schema, fitted, records)
-    return Fit(_rounded(fitted), tuple(sessions))
-
-
-def _start(with_u: dict[str, Any], settings: dict[str, Any], records: int, prior: float) -> dict[str, Any]:
-    """Settings with u filled in (a level never seen gets half a pair) and a first m that falls by level."""
-    pairs = max(1.0, min(RANDOM_PAIRS, records * (records - 1) / 2))
-    comparisons = []
-    for blank, sampled in zip(settings["comparisons"], with_u["comparisons"], strict=True):
-        levels = [dict(level) for level in blank["comparison_levels"]]
-        real = [level for level in levels if not level.get("is_null_level")]
-        seen = [level for level in sampled["comparison_levels"] if not level.get("is_null_level")]
-        first_m = _first_m(len(real))
-        for level, sample, m in zip(real, seen, first_m, strict=True):
-            level["u_probability"] = max(float(sample.get("u_probability", 0.0)), 0.5 / pairs)
-            level["m_probability"] = m
-        comparisons.append({**blank, "comparison_levels": levels})
-    return {**settings, "comparisons": comparisons, "probability_two_random_records_match": prior}
-
-
-def _first_m(levels: int) -> list[float]:
-    """.8 for the strongest level, .05 for "different", the rest shared by those between."""
-    if levels == 2:
-        return [0.9, 0.1]
-    return [0.8, *([0.15 / (levels - 2)] * (levels - 2)), 0.05]
-
-
-def _training_keys(con: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> list[tuple[str, ...]]:
-    """Keys with enough pairs to learn from; those with the most pairs agreeing on few columns first."""
-    usable = []
-    for key in kind.training_keys:
-        present = " and ".join(f"{column} is not null" for column in key)
-        (pairs,) = con.execute(
-            f"select coalesce(sum(n * (n - 1) // 2), 0) from (select count(*) as n from {table}"
-            f" where {present} group by {', '.join(key)})"
-        ).fetchone() or (0,)
-        if pairs >= MIN_SESSION_PAIRS:
-            usable.append(key)
-    return usable[:MAX_SESSIONS]
-
-
-def _session(api: Any, table: str, settings: dict[str, Any], key: tuple[str, ...]) -> dict[str, Any] | None:
-    """One EM session; None when it learnt that matches disagree more than strangers do."""
-    from splink import block_on
-
-    linker = new_linker(api, table, settings)
-    linker.training.estimate_parameters_using_expectation_maximisation(
-        block_on(*key), estimate_without_term_frequencies=True, max_pairs=MAX_TRAINING_PAIRS
-    )
-    trained: dict[str, Any] = linker.misc.save_model_to_json()
-    skipped = set()
-    session = linker._em_training_sessions[-1]
-    skipped = {comparison.output_column_name for comparison in session._comparisons_that_cannot_be_estimated}
-    return {
-        comparison["output_column_name"]: [
-            level.get("m_probability") for level in comparison["comparison_levels"] if not level.get("is_null_level")
-        ]
-        for comparison in trained["comparisons"]
-        if comparison["output_column_name"] not in skipped
-    }
-
-
-def _combine(start: dict[str, Any], sessions: list[dict[str, Any]]) -> dict[str, Any]:
-    comparisons = []
-    for comparison in start["comparisons"]:
-        found = [session[comparison["output_column_name"]] for session in sessions if comparison["output_column_name"] in session]
-        levels = [dict(level) for level in comparison["comparison_levels"]]
-        real = [level for level in levels if not level.get("is_null_level")]
-        u = np.array([level["u_probability"] for level in real])
-        if found:
-            m = np.mean([[value if value else 1e-4 for value in values] for values in found], axis=0)
-        else:
-            m = np.array([level["m_probability"] for level in real])
-        m = np.maximum(m, 1e-4)
-        weights = np.clip(np.log2(m / u), -LARGEST_WEIGHT, LARGEST_WEIGHT)
-        weights = falling(weights, m)
-        for level, weight, share in zip(real, weights, u, strict=True):
-            level["m_probability"] = float(min(1.0, share * 2**weight))
-        comparisons.append({**comparison, "comparison_levels": levels})
-    return {**start, "comparisons": comparisons}
 
 
 def falling(weights: np.ndarray, mass: np.ndarray) -> np.ndarray:
@@ -205,51 +181,6 @@ def falling(weights: np.ndarray, mass: np.ndarray) -> np.ndarray:
     return np.array([value for value, _, count in pools for _ in range(int(count))])
 
 
-def _first_prior(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, records: int) -> float:
-    """Share of random pairs that match: pairs with equal name and one more equal key, with a floor."""
-    name = kind.training_keys[0][0]
-    others = [key[0] for key in kind.training_keys[1:] if len(key) == 1 and key[0] != "postal_code"]
-    queries = " union ".join(
-        f"select l.record_number as a, r.record_number as b from {table} as l join {table} as r"
-        f" on l.{name} = r.{name} and l.{other} = r.{other} and l.record_number < r.record_number"
-        for other in others
-    )
-    (pairs,) = con.execute(f"select count(*) from ({queries})").fetchone() or (0,)
-    return _bounded_prior(pairs, records)
-
-
-def _bounded_prior(matches: float, records: int) -> float:
-    matches = min(max(matches, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records)
-    return min(0.5, matches / max(1.0, records * (records - 1) / 2))
-
-
-def _second_prior(
-    con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, settings: dict[str, Any], records: int
-) -> float:
-    """The prior at which it equals the sum of the posteriors over the compared pairs."""
-    lean = {**settings, "retain_matching_columns": False, "retain_intermediate_calculation_columns": False}
-    scored = score_candidates(con, kind, table, schema, lean, frequencies=None)
-    histogram = con.execute(
-        f"select round(match_weight, 1) as weight, count(*) as pairs from {scored} group by 1 order by 1"
-    ).fetchnumpy()
-    prior = float(settings["probability_two_random_records_match"])
-    weights = np.asarray(histogram["weight"], dtype=float) - math.log2(prior / (1 - prior))
-    pairs = np.asarray(histogram["pairs"], dtype=float)
-    for _ in range(20):
-        odds = np.exp2(np.clip(weights + math.log2(prior / (1 - prior)), -60, 60))
-        prior = _bounded_prior(float((pairs * odds / (1 + odds)).sum()), records)
-    return prior
-
-
-def _rounded(settings: dict[str, Any]) -> dict[str, Any]:
+def _shortened(value: float) -> float:
     """Four significant digits: the last bits of floating-point sums depend on the order of threads."""
-
-    def shorten(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: shorten(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [shorten(item) for item in value]
-        return float(f"{value:.4g}") if isinstance(value, float) else value
-
-    shortened: dict[str, Any] = shorten(settings)
-    return shortened
+    return float(f"{value:.4g}")

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from crm_quality.identity.features import build_name_tokens, build_name_vectors
+from crm_quality.identity.latin import build_latin
 from crm_quality.identity.roles import Kind
 
 SCHEMA = "identity_work"
@@ -27,20 +28,40 @@ def workspace(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
         con.execute(f"drop schema {SCHEMA} cascade")
 
 
+# Words first, then numbers, without the words that only announce a number: one order for all languages.
+_ADDRESS = """
+    coalesce(
+        latin_address.latin,
+        nullif(trim(regexp_replace(concat_ws(' ',
+            trim(regexp_replace(
+                regexp_replace(feature.address, '\\b([0-9]+|no|nr|room|rm|apt|suite|unit)\\b', ' ', 'g'), ' +', ' ', 'g'
+            )),
+            feature.address_number
+        ), ' +', ' ', 'g')), '')
+    )
+"""
+
+
 def prepare_input(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> str:
-    """Create the table that Splink reads: the features, for organisations with name vectors. Returns its name."""
+    """Create the table that Splink reads: the features in Latin letters, and name vectors. Returns its name."""
     table = f"{schema}.{kind.party_type}_input"
-    if not kind.has_name_tokens:
-        con.execute(f"create or replace table {table} as select * from {kind.feature_table}")
-        return table
-    build_name_tokens(con, schema)
-    build_name_vectors(con, schema)
+    build_latin(con, kind.feature_table, schema)
+    vectors, vector_join = "", ""
+    if kind.has_name_tokens:
+        build_name_tokens(con, schema)
+        build_name_vectors(con, schema)
+        vectors = ", vector.name_vector, vector.name_norm"
+        vector_join = f"left join {schema}.name_vector as vector on vector.record_number = feature.record_number"
     con.execute(
         f"""
         create or replace table {table} as
-        select feature.*, vector.name_vector, vector.name_norm
+        select
+            feature.* replace ({_ADDRESS} as address, coalesce(latin_place.latin, feature.city) as city)
+            {vectors}
         from {kind.feature_table} as feature
-        left join {schema}.name_vector as vector using (record_number)
+        left join {schema}.latin_address as latin_address on latin_address.text = feature.address
+        left join {schema}.latin_place as latin_place on latin_place.text = feature.city
+        {vector_join}
         """
     )
     return table

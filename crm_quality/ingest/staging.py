@@ -130,6 +130,8 @@ def _text(spec: Column, headers: list[str]) -> str:
         text = quoted(headers[0])
     else:
         text = f"concat_ws({literal(spec.join)}, {', '.join(map(quoted, headers))})"
+    if spec.extract:
+        text = f"regexp_extract({text}, {literal(spec.extract)})"
     if spec.remove:
         text = f"regexp_replace({text}, {literal(spec.remove)}, '', 'g')"
     if spec.values:

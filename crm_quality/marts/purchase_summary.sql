@@ -15,7 +15,7 @@ with purchase as (
         customer_id,
         currency,
         ordered_on,
-        cast(sum(amount) as double) as amount,
+        sum(amount) as amount,
         min(ordered_on) over (partition by customer_id, currency) as first_ordered_on
     from marts.customer_order
     group by customer_id, currency, ordered_on
@@ -28,9 +28,11 @@ select
     count(*) - 1 as frequency,
     date_diff('day', min(purchase.ordered_on), max(purchase.ordered_on)) as recency_days,
     date_diff('day', min(purchase.ordered_on), run.extract_date) as tenure_days,
-    round(avg(case when purchase.ordered_on > purchase.first_ordered_on then purchase.amount end), 4) as monetary_value,
-    round(avg(purchase.amount), 4) as mean_amount,
-    round(sum(purchase.amount), 4) as total_amount
+    round(cast(
+        avg(case when purchase.ordered_on > purchase.first_ordered_on then purchase.amount end) as double
+    ), 4) as monetary_value,
+    round(cast(avg(purchase.amount) as double), 4) as mean_amount,
+    cast(sum(purchase.amount) as double) as total_amount
 from purchase
 cross join meta.current_run as run
 group by purchase.customer_id, purchase.currency, run.extract_date

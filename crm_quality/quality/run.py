@@ -305,8 +305,10 @@ def _keep_failures(job: _Job, check: Check, failing_rows: str) -> dict[str, int]
         f"insert into quality.failure select {distinct} {literal(job.run_id)}, {literal(check.check_id)},"
         f" {system}, {name}, {key}, nullif({column}, ''), {table} from ({failing_rows}) as failing"
     )
+    # A row with two wrong columns is one failing row.
+    number = "count(distinct (source_object, source_id))" if "column_name" in own else "count(*)"
     counted = job.con.execute(
-        "select source_system, count(*) from quality.failure where check_id = ? and run_id = ? group by all",
+        f"select source_system, {number} from quality.failure where check_id = ? and run_id = ? group by all",
         [check.check_id, job.run_id],
     ).fetchall()
     return {str(source): rows for source, rows in counted}
@@ -337,9 +339,9 @@ def _keys_shown(con: duckdb.DuckDBPyConnection, check_prefix: str, run_id: str) 
     rows = con.execute(
         "select check_id, min(concat_ws('|', source_system, source_object, coalesce(source_id, '')), ?)"
         " from quality.failure where starts_with(check_id, ?) and run_id = ? group by check_id",
-        [KEYS_SHOWN, check_prefix, run_id],
+        [2 * KEYS_SHOWN, check_prefix, run_id],
     ).fetchall()
-    return {check_id: tuple(keys) for check_id, keys in rows}
+    return {check_id: tuple(dict.fromkeys(keys))[:KEYS_SHOWN] for check_id, keys in rows}
 
 
 # --- counts and results ------------------------------------------------------------------------------------

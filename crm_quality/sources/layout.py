@@ -36,7 +36,8 @@ class Column(_Strict):
     """Where a canonical column comes from.
 
     One of: `column` (alternatives of one header, the first present wins), `columns` (several, joined with
-    `join`) or `constant`. Then `remove` (a regular expression) and `values` (old: new) are applied.
+    `join`) or `constant`. Then `extract` (a regular expression: only what it matches is kept), `remove` (what
+    it matches is taken out) and `values` (old: new) are applied.
     """
 
     column: Annotated[
@@ -45,6 +46,7 @@ class Column(_Strict):
     columns: tuple[str, ...] = ()
     join: str = " "
     constant: str | None = None
+    extract: str | None = None
     remove: str | None = None
     values: dict[str, str | None] = {}
     optional: bool = False

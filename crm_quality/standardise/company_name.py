@@ -1,11 +1,16 @@
 """Standardise company names: core name, legal form, branch. Does not belong here: which companies are one."""
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from crm_quality.standardise.pinyin import syllables
-from crm_quality.standardise.placeholder import is_keyboard_mash, is_placeholder_word, is_repeated, is_test_word
+from crm_quality.standardise.placeholder import (
+    is_keyboard_mash,
+    is_placeholder_word,
+    is_repeated,
+    is_test_word,
+)
 from crm_quality.standardise.text import HANZI, clean, fold, has_hanzi
 from crm_quality.standardise.words import load, word_set
 
@@ -31,7 +36,7 @@ class CompanyName(NamedTuple):
 def standardise_company_name(value: str | None) -> CompanyName:
     """The display name, its core (no legal form, region or branch words) and Latin key words; never raises.
 
-    北京华为技术有限公司 has the core 华为技术 and the key "hua wei ji shu"; Siemens AG has "siemens" for both.
+    北京华为技术有限公司 has the core 华为技术 and the key "hua wei ji shu", Siemens AG "siemens" for both.
     """
     name = clean(value)
     if not name:
@@ -57,7 +62,11 @@ def _problem(name: str) -> str | None:
         return "placeholder" if is_placeholder_word(name) and _LETTER.search(name) else "no letters"
     folded = fold(name)
     words = folded.split()
-    if is_placeholder_word(name) or is_repeated(folded.replace(" ", "")) or name in load("companies")["legal_forms"]:
+    if (
+        is_placeholder_word(name)
+        or is_repeated(folded.replace(" ", ""))
+        or name in load("companies")["legal_forms"]
+    ):
         return "placeholder"
     without_form = _latin_core(name)[0].split() if not has_hanzi(name) else words
     if any(list_ and all(_is_no_name(word) for word in list_) for list_ in (words, without_form)):
@@ -71,9 +80,6 @@ def _problem(name: str) -> str | None:
 
 def _is_no_name(word: str) -> bool:
     return is_test_word(word) or word in word_set("companies", "no_name_words")
-
-
-# --- Chinese ---------------------------------------------------------------------------------------------------
 
 
 def _hanzi_core(name: str) -> tuple[str, str | None, bool]:
@@ -104,19 +110,18 @@ def _without_brackets(name: str) -> tuple[str, str]:
 
 
 def _without_branch(name: str) -> tuple[str, bool]:
-    """The head office's part of a branch's name: 华为技术有限公司上海分公司 without the last five characters."""
-    for word in _longest_first("branches"):
-        if not name.endswith(word) or len(name) == len(word):
-            continue
-        head = name[: -len(word)]
-        form = max((head.rfind(legal) + len(legal) for legal in _longest_first("legal_forms") if legal in head), default=0)
-        if form:
-            return head[:form], True
-        # 工商银行上海: the place of the branch stands at the end, in front of the branch word.
-        longest = min(_longest_region(), len(head) - _LEAST_CORE)
-        region = next((n for n in range(longest, 1, -1) if head[-n:] in _places()), 0)
-        return head[: len(head) - region], True
-    return name, False
+    """The head office's part of a branch's name: 华为公司上海分公司 without the last five characters."""
+    word = next((w for w in _longest_first("branches") if name.endswith(w) and len(name) > len(w)), None)
+    if word is None:
+        return name, False
+    head = name.removesuffix(word)
+    forms = [form for form in _longest_first("legal_forms") if form in head]
+    if forms:
+        return head[: max(head.rfind(form) + len(form) for form in forms)], True
+    # 工商银行上海: the place of the branch stands at the end, in front of the branch word.
+    longest = min(_longest_region(), len(head) - _LEAST_CORE)
+    region = next((n for n in range(longest, 1, -1) if head[-n:] in _places()), 0)
+    return head[: len(head) - region], True
 
 
 def _strip_form(name: str) -> tuple[str, str | None]:
@@ -125,20 +130,18 @@ def _strip_form(name: str) -> tuple[str, str | None]:
     for form in word_set("companies", "prefixed_forms"):
         if name.startswith(form) and len(name) - len(form) >= _LEAST_CORE:
             name, found = name[len(form) :], form
-    stripped = True
-    while stripped:
-        stripped = False
-        for form in _longest_first("legal_forms"):
-            if name.endswith(form) and len(name) - len(form) >= _LEAST_CORE:
-                name = name[: -len(form)]
-                found = found or load("companies")["legal_forms"][form]
-                stripped = True
-                break
+    forms = _longest_first("legal_forms")
+    while name.endswith(forms):
+        ending = next((f for f in forms if name.endswith(f) and len(name) - len(f) >= _LEAST_CORE), None)
+        if ending is None:
+            break
+        name = name.removesuffix(ending)
+        found = found or load("companies")["legal_forms"][ending]
     return name, found
 
 
 def _without_region(name: str) -> str:
-    """The name without provinces and cities in front, unless what is left would name no company (上海银行)."""
+    """The name without regions in front, unless what is left would name no company (上海银行)."""
     shorter = name
     while True:
         longest = min(_longest_region(), len(shorter) - _LEAST_CORE)
@@ -175,12 +178,9 @@ def _longest_region() -> int:
     return max(map(len, _places()))
 
 
-@lru_cache(maxsize=None)
-def _longest_first(key: str) -> list[str]:
-    return sorted(load("companies")[key], key=lambda word: (-len(word), word))
-
-
-# --- Latin and other scripts -----------------------------------------------------------------------------------
+@cache
+def _longest_first(key: str) -> tuple[str, ...]:
+    return tuple(sorted(load("companies")[key], key=lambda word: (-len(word), word)))
 
 
 def _latin_core(name: str) -> tuple[str, str | None, bool]:
@@ -208,7 +208,9 @@ def _latin_core(name: str) -> tuple[str, str | None, bool]:
 def _words(text: str) -> list[str]:
     """Folded words, with the letters of dotted abbreviations joined: S.A. de C.V. as sa de cv."""
     text = text.replace("&", " and ").replace("+", " and ")
-    text = re.sub(r"(?<![^\W_])((?:[^\W\d_]\.){1,5}[^\W\d_]?)(?![^\W_])", lambda m: m[1].replace(".", "") + " ", text)
+    text = re.sub(
+        r"(?<![^\W_])((?:[^\W\d_]\.){1,5}[^\W\d_]?)(?![^\W_])", lambda m: m[1].replace(".", "") + " ", text
+    )
     # A/S and K/S are legal forms; the slash between whole words is not.
     text = re.sub(r"\b([A-Za-z])/([A-Za-z])\b", r"\1\2", text)
     return fold(text).split()
@@ -239,7 +241,7 @@ def _without_branch_words(words: list[str]) -> tuple[list[str], bool]:
         return words, False
     position = max(index for index, word in enumerate(words) if index and word in branches)
     behind = words[position + 1 :]
-    # "Siemens AG Shanghai Branch" and "Siemens AG, Zweigniederlassung Wien": the head is what stands up to its form.
+    # "Siemens AG Shanghai Branch", "Siemens AG, Zweigniederlassung Wien": the head ends with its form.
     head = words[:position]
     for end in range(len(head), 1, -1):
         if any(tuple(head[end - n : end]) in _forms() for n in (1, 2, 3) if n < end):

@@ -62,7 +62,9 @@ def _codes() -> dict[str, str]:
     countries = load("countries")
     codes = {code: code for code in _translations()}
     pairs = (pair.split(":") for pair in countries["alpha3"].split())
-    return codes | {three: two for two, three in pairs} | countries["other_codes"]
+    codes |= {three: two for two, three in pairs}
+    codes |= countries["other_codes"]
+    return codes
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from crm_quality.standardise.words import load
 
 
 def standardise_currency(value: str | None) -> str | None:
-    """The ISO 4217 code of a code, symbol or name: RMB, ¥ and 人民币 are CNY; None for what names no currency."""
+    """The ISO 4217 code of a code, symbol or name: RMB, ¥ and 人民币 are CNY; None if it names none."""
     text = clean(value).upper().removesuffix(".")
     return _codes().get(text) if text else None
 

@@ -36,8 +36,8 @@ class Email(NamedTuple):
 def standardise_email(value: str | None) -> Email:
     """The first address in a text, in lower case; never raises.
 
-    Problems: 'syntax', 'placeholder', 'domain cannot receive mail' (reserved names such as example.com). Whether
-    a mailbox exists is not asked.
+    Problems: 'syntax', 'placeholder', 'domain cannot receive mail' (reserved names such as example.com).
+    Whether a mailbox exists is not asked.
     """
     text = clean(value)
     if not text:
@@ -89,7 +89,11 @@ def _domain(host: str) -> tuple[str | None, str | None]:
     host = host.rstrip(".")
     if len(host.rpartition(".")[2]) < 2:
         return None, "syntax"
-    if host in _RESERVED or host.endswith(tuple(f".{name}" for name in _RESERVED)) or host.endswith(_RESERVED_TOP):
+    if (
+        host in _RESERVED
+        or host.endswith(tuple(f".{name}" for name in _RESERVED))
+        or host.endswith(_RESERVED_TOP)
+    ):
         return None, "domain cannot receive mail"
     try:
         checked = validate_email(f"a@{host}", check_deliverability=False)

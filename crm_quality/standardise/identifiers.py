@@ -15,12 +15,13 @@ _DIGIT = re.compile(r"\d")
 _RESIDENT = re.compile(r"\d{17}[\dX]")
 _OLD_RESIDENT = re.compile(r"\d{15}")
 # Words in front of a number: "VAT: DE...", "USt-IdNr. DE...", "税号 9111...".
-_LABEL = re.compile(r"^(?:vat(?: ?(?:no|id|number))?|ust-?id(?:-?nr)?|tax ?id|tin|税号|纳税人识别号|统一社会信用代码)[.:# ]*", re.IGNORECASE)
-_EU = {
-    "AT": "at", "BE": "be", "BG": "bg", "CY": "cy", "CZ": "cz", "DE": "de", "DK": "dk", "EE": "ee", "EL": "gr", "ES": "es",
-    "FI": "fi", "FR": "fr", "GR": "gr", "HR": "hr", "HU": "hu", "IE": "ie", "IT": "it", "LT": "lt", "LU": "lu", "LV": "lv",
-    "MT": "mt", "NL": "nl", "PL": "pl", "PT": "pt", "RO": "ro", "SE": "se", "SI": "si", "SK": "sk", "GB": "gb",
-}  # fmt: skip
+_LABEL = re.compile(
+    r"^(?:vat(?: ?(?:no|id|number))?|ust-?id(?:-?nr)?|tax ?id|tin|税号|纳税人识别号|统一社会信用代码)[.:# ]*",
+    re.IGNORECASE,
+)
+# Country prefix of a VAT number -> python-stdnum's name of the country.
+_VAT_PREFIXES = "AT BE BG CY CZ DE DK EE ES FI FR GB GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+_EU = {prefix: prefix.lower() for prefix in _VAT_PREFIXES.split()} | {"EL": "gr"}
 _CENTURY_OF_OLD_IDS = "19"
 
 
@@ -43,9 +44,9 @@ class NationalId(NamedTuple):
 def standardise_tax_id(value: str | None, country: str | None) -> TaxId:
     """A tax id in one writing, checked by the rules of the country (ISO 3166 code); never raises.
 
-    China: 18-character 统一社会信用代码 (GB 32100-2015, check character) or a resident id, or the 15 or 20 characters
-    of older registrations. European Union and Great Britain: the form of the VAT number, with its country in
-    front; its check digits are not judged. Elsewhere any number of 5 to 24 letters and digits passes.
+    China: the 18-character 统一社会信用代码 (GB 32100-2015, check character), a resident id, or the 15 or 20
+    characters of older registrations. European Union and Great Britain: the form of the VAT number, with its
+    country in front; its check digits are not judged. Elsewhere 5 to 24 letters and digits pass.
     Problems: 'placeholder', 'not a tax id', 'check digit', 'not valid for its country'.
     """
     text = _compact(value)
@@ -55,16 +56,9 @@ def standardise_tax_id(value: str | None, country: str | None) -> TaxId:
         return TaxId(None, "placeholder")
     if not _PLAIN.fullmatch(text) or not _DIGIT.search(text):
         return TaxId(None, "not a tax id")
-    if _SWISS.fullmatch(text):
-        return TaxId(text[:12], None)
-    if text[:2] in _EU and country != "CN":
-        number = _vat(text[:2], text)
-        return TaxId(number, None) if number else TaxId(None, "not valid for its country")
-    if country == "CN" or (country is None and len(text) == 18):
+    if country == "CN" or (country is None and text[:2].isdigit() and len(text) == 18):
         return _chinese_tax_id(text)
-    if country in _EU and (number := _vat(country, text)):
-        return TaxId(number, None)
-    return TaxId(text, None)
+    return _foreign_tax_id(text, country)
 
 
 def standardise_national_id(value: str | None) -> NationalId:
@@ -102,14 +96,19 @@ def _why_nothing(value: str | None) -> str | None:
 
 def _is_dummy(text: str) -> bool:
     # A resident id of one repeated digit may end in X, which is only its check character.
-    return is_placeholder_word(text) or is_repeated(text, 4) or is_repeated(text[:-1], 8) or is_dummy_number(text)
+    return (
+        is_placeholder_word(text)
+        or is_repeated(text, 4)
+        or is_repeated(text[:-1], 8)
+        or is_dummy_number(text)
+    )
 
 
 def _chinese_tax_id(text: str) -> TaxId:
     from stdnum.cn import uscc
     from stdnum.exceptions import InvalidChecksum, ValidationError
 
-    if len(text) in (15, 17, 20) and text[:15].isdigit() or len(text) == 15 and text[:6].isdigit():
+    if (len(text) in (15, 17, 20) and text[:15].isdigit()) or (len(text) == 15 and text[:6].isdigit()):
         return TaxId(text, None)
     # A sole trader's tax id is the owner's resident id.
     if _RESIDENT.fullmatch(text) and _resident(text).problem is None:
@@ -122,14 +121,28 @@ def _chinese_tax_id(text: str) -> TaxId:
         return TaxId(None, "not valid for its country")
 
 
+def _foreign_tax_id(text: str, country: str | None) -> TaxId:
+    if _SWISS.fullmatch(text):
+        return TaxId(text[:12], None)
+    if text[:2] in _EU:
+        number = _vat(text[:2], text)
+        return TaxId(number, None) if number else TaxId(None, "not valid for its country")
+    # Without a prefix it may also be a number of another kind, such as a German Steuernummer.
+    number = _vat(country, text) if country in _EU else None
+    return TaxId(number or text, None)
+
+
 def _vat(prefix: str, text: str) -> str | None:
-    """The VAT number with its country in front, or None when it has not the form of that country's numbers."""
+    """The VAT number with its country in front; None when it has not the form of that country's numbers."""
     from stdnum import get_cc_module
     from stdnum.exceptions import InvalidChecksum, InvalidComponent, ValidationError
 
     number = text.removeprefix(prefix)
+    module = get_cc_module(_EU[prefix], "vat")
+    if module is None:
+        return None
     try:
-        number = get_cc_module(_EU[prefix], "vat").validate(number)
+        number = module.validate(number)
     except (InvalidChecksum, InvalidComponent):
         # Only the form is judged: some administrations issue numbers that fail the published check.
         pass

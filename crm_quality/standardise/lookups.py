@@ -1,9 +1,13 @@
-"""Build the `standard.*` lookup tables: distinct values -> standard forms. Belongs here: what is looked up, and the cache between runs. Does not: how a value is standardised."""
+"""Build the `standard.*` lookup tables: distinct values -> standard forms.
+
+Belongs here: what is looked up, and the cache between runs. Does not: how a value is standardised.
+"""
 
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -64,7 +68,7 @@ class Lookup:
     @property
     def columns(self) -> dict[str, str]:
         """All columns with their types, inputs first."""
-        return {name: "VARCHAR" for name in self.inputs} | self.outputs
+        return dict.fromkeys(self.inputs, "VARCHAR") | self.outputs
 
 
 @dataclass(frozen=True)
@@ -219,13 +223,17 @@ def build_lookup(con: duckdb.DuckDBPyConnection, kind: str, default_country: str
     """Build `standard.<kind>` over the distinct values that are in staging now.
 
     Results of an earlier run are kept as long as code, word lists and libraries are the same; values that are
-    gone leave the table. `phone` and `tax_id` need `standard.country` to be built before. `default_country` is
-    an ISO 3166 code. Raises KeyError for an unknown kind, duckdb.CatalogException where staging is missing.
+    gone leave the table. `phone` and `tax_id` need `standard.country` to be built before. `default_country`
+    is an ISO 3166 code. Very many new values are computed in several processes, so that a script which calls
+    this needs the usual `if __name__ == "__main__":`. Raises KeyError for an unknown kind,
+    duckdb.CatalogException where staging is missing.
     """
     lookup = LOOKUPS[kind]
     fingerprint = _fingerprint(default_country if lookup.with_country else "")
     con.execute("create schema if not exists standard; create schema if not exists meta")
-    con.execute("create table if not exists meta.standardiser_version (kind varchar primary key, version varchar)")
+    con.execute(
+        "create table if not exists meta.standardiser_version (kind varchar primary key, version varchar)"
+    )
     inputs = ", ".join(lookup.inputs)
     con.execute(f"create or replace temp table lookup_input({inputs}) as {lookup.distinct}")
     _known(con, lookup, fingerprint)
@@ -234,7 +242,9 @@ def build_lookup(con: duckdb.DuckDBPyConnection, kind: str, default_country: str
     new = con.execute(
         f"select * from lookup_input where not exists (from lookup_known as known where {same}) order by all"
     ).fetchall()
-    standardise = partial(_rows, lookup.standardise, lookup.with_country, default_country, len(lookup.outputs))
+    standardise = partial(
+        _rows, lookup.standardise, lookup.with_country, default_country, len(lookup.outputs)
+    )
     for rows in _computed(standardise, new):
         _insert(con, lookup, rows)
     # The version goes first and comes back last: a run killed in between computes everything again.
@@ -250,17 +260,19 @@ def build_lookup(con: duckdb.DuckDBPyConnection, kind: str, default_country: str
 
 
 def _known(con: duckdb.DuckDBPyConnection, lookup: Lookup, fingerprint: str) -> None:
-    """Fill temp table lookup_known with the results of the last run, or with none if they may have changed."""
+    """Fill temp table lookup_known with the results of the last run; with none if they may have changed."""
     columns = ", ".join(f"{name} {type_}" for name, type_ in lookup.columns.items())
     con.execute(f"create or replace temp table lookup_known ({columns})")
-    stored = con.execute("select version from meta.standardiser_version where kind = ?", [lookup.kind]).fetchone()
+    stored = con.execute(
+        "select version from meta.standardiser_version where kind = ?", [lookup.kind]
+    ).fetchone()
     if stored == (fingerprint,):
         con.execute(f"insert into lookup_known by name from {lookup.table}")
 
 
 @lru_cache(maxsize=8)
 def _fingerprint(setting: str) -> str:
-    """What the results depend on: code and word lists of this package, libraries, Unicode, and the setting."""
+    """What the results depend on: code, word lists, libraries, Unicode, and the setting."""
     digest = hashlib.sha256()
     folder = Path(__file__).parent
     for file in sorted([*folder.glob("*.py"), *folder.glob("data/*.yaml")]):
@@ -276,9 +288,16 @@ def _computed(standardise: Callable[[list[Row]], list[Row]], values: list[Row]) 
     if len(values) < PARALLEL_FROM or workers < 2:
         yield from map(standardise, chunks)
         return
-    # Not forked: the run holds an open database and threads, which must not be copied into a child.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(standardise, chunks)
+    done = 0
+    try:
+        # Not forked: the run holds an open database and threads, which must not be copied into a child.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for rows in pool.map(standardise, chunks):
+                done += 1
+                yield rows
+    except BrokenProcessPool:
+        _log.warning("a worker process died; the rest is standardised in this process, which takes longer")
+        yield from map(standardise, chunks[done:])
 
 
 def _rows(
@@ -305,7 +324,9 @@ def _insert(con: duckdb.DuckDBPyConnection, lookup: Lookup, rows: list[Row]) -> 
 
     kinds = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "DATE": pa.date32()}
     columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, kinds[type_]) for column, type_ in zip(columns, lookup.columns.values(), strict=True)]
+    arrays = [
+        pa.array(column, kinds[type_]) for column, type_ in zip(columns, lookup.columns.values(), strict=True)
+    ]
     con.register("lookup_result", pa.table(arrays, names=list(lookup.columns)))
     con.execute("insert into lookup_known by name from lookup_result")
     con.unregister("lookup_result")

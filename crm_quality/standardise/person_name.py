@@ -1,4 +1,4 @@
-"""Standardise names of persons, Chinese and Latin. Does not belong here: companies, deciding who is the same person."""
+"""Standardise names of persons, Chinese and Latin. Does not belong here: companies, deciding who is who."""
 
 import re
 from functools import lru_cache
@@ -50,7 +50,9 @@ _FREQUENT = 110
 EMPTY = PersonName(None, None, None, None, None, None, None, None)
 
 
-def standardise_person_name(full_name: str | None, given_name: str | None, family_name: str | None) -> PersonName:
+def standardise_person_name(
+    full_name: str | None, given_name: str | None, family_name: str | None
+) -> PersonName:
     """One standard form of a name that came in up to three fields; never raises.
 
     Given and family name win over the full name, which is split where they are missing. `name_key` holds the
@@ -93,15 +95,16 @@ def _tidy(value: str | None) -> str:
 
 
 def _without_chinese_title(text: str) -> str:
-    for title in _titles_longest_first():
-        if text.endswith(title) and len(text) > len(title):
-            return text[: -len(title)].rstrip()
-    return text
+    titles = _titles_longest_first()
+    if not text.endswith(titles):
+        return text
+    title = next((title for title in titles if text.endswith(title) and len(text) > len(title)), "")
+    return text.removesuffix(title).rstrip()
 
 
 @lru_cache(maxsize=1)
-def _titles_longest_first() -> list[str]:
-    return sorted(word_set("names", "chinese_titles"), key=lambda title: (-len(title), title))
+def _titles_longest_first() -> tuple[str, ...]:
+    return tuple(sorted(word_set("names", "chinese_titles"), key=lambda title: (-len(title), title)))
 
 
 def _without_latin_titles(text: str) -> str:
@@ -213,7 +216,11 @@ def _generation(family: str) -> tuple[str, str]:
 def _is_family_first(words: list[str]) -> bool:
     """WANG Wei, or a pinyin name of which only the first word is a frequent surname: Wang Xiaoming, Li Na."""
     rest = words[1:]
-    if words[0].isupper() and len(words[0]) > 2 and not any(word.isupper() for word in rest):
+    if (
+        words[0].isupper()
+        and len(words[0]) > 2
+        and not any(word.isupper() or word.isdigit() for word in rest)
+    ):
         return True
     if not _latin_surname(words[0]) or _latin_surname(words[-1]):
         return False
@@ -226,9 +233,11 @@ def _latin_surname(word: str) -> bool:
 
 @lru_cache(maxsize=2)
 def _surname_readings(first: int | None = None) -> frozenset[str]:
-    """Pinyin of the compound surnames and the single ones, of which the list begins with the most frequent."""
+    """Pinyin of the compound surnames and of the `first` most frequent single ones, or of all."""
     single = load("names")["surnames"].split()[:first]
-    return frozenset("".join(surname_syllables(name)) for name in [*single, *word_set("names", "compound_surnames")])
+    return frozenset(
+        "".join(surname_syllables(name)) for name in [*single, *word_set("names", "compound_surnames")]
+    )
 
 
 def _is_pinyin(word: str) -> bool:
@@ -239,7 +248,8 @@ def _is_pinyin(word: str) -> bool:
         if not text:
             return True
         return left > 0 and any(
-            text[:length] in known and covered(text[length:], left - 1) for length in range(1, min(6, len(text)) + 1)
+            text[:length] in known and covered(text[length:], left - 1)
+            for length in range(1, min(6, len(text)) + 1)
         )
 
     return bool(word) and word.isascii() and covered(word.replace(" ", ""), 3)
@@ -254,7 +264,7 @@ def _display(parts: _Parts) -> str:
 
 
 def _capitalised(parts: _Parts) -> _Parts:
-    """SMITH and smith as Smith; a word in mixed case is left as it was written, as are initials (JD Smith)."""
+    """SMITH and smith as Smith; a word in mixed case stays as it was written, as do initials (JD Smith)."""
     written = parts.given + parts.family
     least = 2 if written.isupper() else 3
 
@@ -281,12 +291,14 @@ def _keys(parts: _Parts) -> tuple[str, str]:
     given = _key(parts.given, surname=False)
     family = _key(parts.family, surname=True)
     words = given.split()
-    # "Xiao Ming" and "Xiao-Ming" are 小明 written apart; only beside a Chinese surname, for "Jo An Smith" is none.
+    # "Xiao Ming" and "Xiao-Ming" are 小明 written apart, but "Jo An Smith" has no Chinese surname.
     if len(words) == 2 and family in _surname_readings() and all(word in all_syllables() for word in words):
         given = "".join(words)
     return given, family
 
 
+# A few thousand names make up most of a customer base.
+@lru_cache(maxsize=100_000)
 def _key(part: str, surname: bool) -> str:
     if has_hanzi(part):
         hanzi = "".join(_HANZI_RUN.findall(part))
@@ -308,7 +320,7 @@ def _problem(display: str, parts: _Parts) -> str | None:
     letters = _NOT_LETTER.sub("", display)
     if not letters:
         return "no letters"
-    words = fold(display).split()
+    words = [word for word in fold(display).split() if not word.isdigit()]
     lower = " ".join(words)
     if lower in word_set("placeholders", "names") or _MASKED.search(display):
         return "placeholder"

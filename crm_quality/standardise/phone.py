@@ -35,8 +35,9 @@ class Phone(NamedTuple):
 
 
 def standardise_phone(value: str | None, country: str | None) -> Phone:
-    """The first valid number in a text, read as one of the country (ISO 3166 code) unless it says +...; never raises.
+    """The first valid number in a text, read as one of the country (ISO 3166) unless it says +...
 
+    Never raises.
     Problems: 'not a phone number', 'not valid for its country', 'placeholder'.
     """
     text = clean(value)
@@ -46,11 +47,10 @@ def standardise_phone(value: str | None, country: str | None) -> Phone:
         return Phone(None, None, "placeholder")
     first: Phone | None = None
     for part in _BETWEEN.split(_EXTENSION_WORD.sub(" ext. ", text)):
-        part = part.strip()
-        if not part:
+        if not part.strip():
             continue
-        found = _parse(part, country)
-        if found.problem is not None and (match := _DASH_EXTENSION.match(part)):
+        found = _parse(part.strip(), country)
+        if found.problem is not None and (match := _DASH_EXTENSION.match(part.strip())):
             shorter = _parse(match[1], country)
             found = shorter if shorter.problem is None else found
         if found.problem is None:
@@ -81,7 +81,9 @@ def _parse(text: str, country: str | None) -> Phone:
 
 def _judged(national: str, e164: str, kind: str) -> Phone:
     tail = national[-_SUBSCRIBER:]
-    if national in word_set("placeholders", "numbers") or (kind == "mobile" and is_dummy_number(tail, _SUBSCRIBER)):
+    if national in word_set("placeholders", "numbers") or (
+        kind == "mobile" and is_dummy_number(tail, _SUBSCRIBER)
+    ):
         return Phone(None, None, "placeholder")
     return Phone(e164, kind, None)
 
@@ -90,7 +92,9 @@ def _judged(national: str, e164: str, kind: str) -> Phone:
 def _chinese_mobile_pattern() -> re.Pattern[str]:
     """phonenumbers' own pattern: most numbers here are Chinese mobiles, and its full parse takes 140 us."""
     metadata = phonenumbers.PhoneMetadata.metadata_for_region("CN")
-    return re.compile(metadata.mobile.national_number_pattern)
+    pattern = metadata.mobile.national_number_pattern if metadata and metadata.mobile else None
+    # Nothing matches without the metadata: every number then takes the long way.
+    return re.compile(pattern or "(?!)")
 
 
 def _is_placeholder(text: str) -> bool:

@@ -1,6 +1,6 @@
 """Read Chinese characters as pinyin. Belongs here: syllables without tones. Does not: splitting names."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from crm_quality.standardise.words import load
 
@@ -9,7 +9,7 @@ _LONGEST_PHRASE = 4
 _UMLAUT = {"lv": "lyu", "nv": "nyu", "lve": "lyue", "nve": "nyue"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _syllable(char: str) -> str | None:
     """The most frequent reading of one character; None when it has none."""
     from pypinyin import Style, lazy_pinyin

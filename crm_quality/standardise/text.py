@@ -1,4 +1,4 @@
-"""Clean any text: one Unicode form, simplified characters, single spaces. Does not belong here: names, addresses."""
+"""Clean any text: one Unicode form, simplified characters, single spaces. Not here: names, addresses."""
 
 import re
 import unicodedata
@@ -12,14 +12,26 @@ _HANZI = re.compile(f"[{HANZI}]")
 # Kana show that the characters are Japanese, which simplification would misspell.
 _KANA = re.compile("[\u3041-\u30ff]")
 _ONLY_HANZI = re.compile(f"[{HANZI}]+")
-# Control characters, zero-width marks, soft hyphens, byte-order marks: seen by no reader, so they mean nothing.
+# Control characters, zero-width marks, soft hyphens, byte-order marks: no reader sees them.
 _INVISIBLE = re.compile(
     "[\u0000-\u0008\u000e-\u001b\u007f-\u0084\u0086-\u009f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
 _SPACES = re.compile(r"\s+")
 # Letters that Unicode does not decompose into a Latin letter and a mark.
 _LETTERS = str.maketrans(
-    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ħ": "h", "ı": "i", "ŧ": "t"}
+    {
+        "ß": "ss",
+        "æ": "ae",
+        "œ": "oe",
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "ł": "l",
+        "ħ": "h",
+        "ı": "i",
+        "ŧ": "t",
+    }
 )
 _APOSTROPHES = re.compile("['’‘`´ʼʻ′]")
 _NOT_WORD = re.compile(r"[\W_]+")

@@ -5,7 +5,9 @@ import re
 from crm_quality.standardise.text import clean
 
 _SCHEME = re.compile(r"^(?:[a-z][a-z0-9+-]*:/+|https?:|/+)")
-_HOST = re.compile(r"^(?=.{4,253}$)(?:[^\W_](?:[^\W_]|-){0,61}(?<!-)\.)+(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{2,59})$")
+_HOST = re.compile(
+    r"^(?=.{4,253}$)(?:[^\W_](?:[^\W_]|-){0,61}(?<!-)\.)+(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{2,59})$"
+)
 _ADDRESS = re.compile(r"[a-z]+://[^\s#]+|www\.[^\s#]+")
 # File names, not top-level domains: what a hyperlink field of a desktop database leaves behind.
 _NOT_TOP = (".htm", ".html", ".php", ".asp", ".aspx", ".jsp", ".jpg", ".png", ".gif", ".pdf", ".doc", ".xls")
@@ -14,7 +16,7 @@ _NOBODY = frozenset({"example.com", "example.org", "example.net", "test.com", "w
 
 
 def standardise_website(value: str | None) -> str | None:
-    """The host of an address in lower case, without scheme, port, path and "www."; None for what is no address."""
+    """The host of an address in lower case, without scheme, port, path and "www."; None for no address."""
     text = clean(value).casefold()
     if not text or "@" in text.split("/")[0]:
         return None

@@ -1,6 +1,6 @@
 """Read the word lists in `data/`. Belongs here: loading and caching. Does not: what the words mean."""
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import yaml
 DATA = Path(__file__).parent / "data"
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(name: str) -> dict[str, Any]:
     """The content of `data/<name>.yaml`, read once per process."""
     with (DATA / f"{name}.yaml").open(encoding="utf-8") as file:
@@ -17,7 +17,7 @@ def load(name: str) -> dict[str, Any]:
     return content
 
 
-@lru_cache(maxsize=None)
+@cache
 def word_set(name: str, key: str) -> frozenset[str]:
     """The words of one list: a YAML list, or a text of words separated by spaces."""
     content = load(name)[key]

@@ -1,4 +1,4 @@
-"""Empty staging tables, and a way to fill and run core models. Belongs here: fixtures. Does not: expectations."""
+"""Empty staging tables, and a way to fill them and build core models. Does not belong here: expectations."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,7 +54,9 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse with every staging table, empty, and a run that loads EXTRACT_DATE."""
     with duckdb.connect(":memory:") as connection:
         connection.execute("create schema staging; create schema core; create schema meta")
-        connection.execute(f"create table meta.current_run as select 'r1' as run_id, date '{EXTRACT_DATE}' as extract_date")
+        connection.execute(
+            f"create table meta.current_run as select 'r1' as run_id, date '{EXTRACT_DATE}' as extract_date"
+        )
         for table in canonical():
             columns = ", ".join(f"{name} {type_}" for name, type_ in staging_types(table).items())
             connection.execute(f"create table staging.{table} ({columns})")
@@ -76,9 +78,11 @@ def core(con: duckdb.DuckDBPyConnection) -> Callable[..., Rows]:
                 "line": number,
                 "row_hash": number,
             }
-            row = known | row
-            marks = ", ".join("?" for _ in row)
-            con.execute(f"insert into staging.{table} ({', '.join(row)}) values ({marks})", list(row.values()))
+            staged = known | row
+            marks = ", ".join("?" for _ in staged)
+            con.execute(
+                f"insert into staging.{table} ({', '.join(staged)}) values ({marks})", list(staged.values())
+            )
         build_lookups(con, "CN")
         sql = (PACKAGE / "core" / f"{table}.sql").read_text(encoding="utf-8")
         con.execute(f"create or replace table core.{table} as {sql}")

@@ -1,4 +1,4 @@
-"""What the other canonical objects become in core. Belongs here: all models but party. Does not: core.party."""
+"""What the other canonical objects become in core. Does not belong here: core.party."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 import sqlglot
+
 from tests.core.conftest import PACKAGE, canonical
 
 Core = Callable[..., list[dict[str, Any]]]
@@ -37,8 +38,13 @@ def _written(column: str, kind: str) -> list[str]:
 @pytest.mark.parametrize("table", OBJECTS)
 def test_a_model_is_one_select_that_spark_can_run_too(table: str) -> None:
     sql = (PACKAGE / "core" / f"{table}.sql").read_text(encoding="utf-8")
-    (spark,) = sqlglot.transpile(sql, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
-    assert sqlglot.parse_one(spark, read="spark").named_selects == sqlglot.parse_one(sql, read="duckdb").named_selects
+    (spark,) = sqlglot.transpile(
+        sql, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE
+    )
+    assert (
+        sqlglot.parse_one(spark, read="spark").named_selects
+        == sqlglot.parse_one(sql, read="duckdb").named_selects
+    )
 
 
 @pytest.mark.parametrize("table", OBJECTS)
@@ -64,7 +70,8 @@ def test_references_lose_the_spaces_around_them(core: Core) -> None:
 
 
 @pytest.mark.parametrize(
-    ("came", "currency"), [("人民币", "CNY"), (" eur ", "EUR"), ("Taler", "TALER"), ("  ", None), (None, None)]
+    ("came", "currency"),
+    [("人民币", "CNY"), (" eur ", "EUR"), ("Taler", "TALER"), ("  ", None), (None, None)],
 )
 def test_currencies_become_iso_codes_and_unknown_ones_stay_to_be_seen(
     core: Core, came: str | None, currency: str | None

@@ -1,4 +1,4 @@
-"""What a staged party becomes in core. Belongs here: core.party. Does not: how single values are standardised."""
+"""What a staged party becomes in core. Does not belong here: how single values are standardised."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -9,15 +9,84 @@ import pytest
 
 Core = Callable[..., list[dict[str, Any]]]
 
-COLUMNS = """source_system source_object source_id extract_date row_hash party_type account_number
-full_name_raw given_name_raw family_name_raw company_name_raw full_name given_name family_name company_name name_hanzi
-given_key family_key name_key company_core company_key company_legal_form company_is_branch name_problem
-birth_date_raw birth_date gender_raw gender tax_id_raw tax_id tax_id_problem national_id_raw national_id
-national_id_problem email_raw email email_domain email_is_free email_is_disposable email_problem phone_raw phone
-phone_problem mobile_raw mobile mobile_problem website_raw website street_raw street house_number city_raw city region
-postal_code country_raw country country_problem industry owner status lifecycle_stage tags parent_source_id is_deleted
-is_blocked is_one_time merged_into_source_id created_by created_at_raw created_at modified_at_raw modified_at
-last_activity_at_raw last_activity_at email_bounced_at""".split()
+COLUMNS = [
+    "source_system",
+    "source_object",
+    "source_id",
+    "extract_date",
+    "row_hash",
+    "party_type",
+    "account_number",
+    "full_name_raw",
+    "given_name_raw",
+    "family_name_raw",
+    "company_name_raw",
+    "full_name",
+    "given_name",
+    "family_name",
+    "company_name",
+    "name_hanzi",
+    "given_key",
+    "family_key",
+    "name_key",
+    "company_core",
+    "company_key",
+    "company_legal_form",
+    "company_is_branch",
+    "name_problem",
+    "birth_date_raw",
+    "birth_date",
+    "gender_raw",
+    "gender",
+    "tax_id_raw",
+    "tax_id",
+    "tax_id_problem",
+    "national_id_raw",
+    "national_id",
+    "national_id_problem",
+    "email_raw",
+    "email",
+    "email_domain",
+    "email_is_free",
+    "email_is_disposable",
+    "email_problem",
+    "phone_raw",
+    "phone",
+    "phone_problem",
+    "mobile_raw",
+    "mobile",
+    "mobile_problem",
+    "website_raw",
+    "website",
+    "street_raw",
+    "street",
+    "house_number",
+    "city_raw",
+    "city",
+    "region",
+    "postal_code",
+    "country_raw",
+    "country",
+    "country_problem",
+    "industry",
+    "owner",
+    "status",
+    "lifecycle_stage",
+    "tags",
+    "parent_source_id",
+    "is_deleted",
+    "is_blocked",
+    "is_one_time",
+    "merged_into_source_id",
+    "created_by",
+    "created_at_raw",
+    "created_at",
+    "modified_at_raw",
+    "modified_at",
+    "last_activity_at_raw",
+    "last_activity_at",
+    "email_bounced_at",
+]
 
 
 def test_the_table_has_exactly_the_agreed_columns(core: Core, con: duckdb.DuckDBPyConnection) -> None:
@@ -40,9 +109,17 @@ def test_a_person_is_standardised_and_its_texts_stay_as_they_came(core: Core) ->
         },
     )
     assert row["party_type"] == "person"
-    assert (row["full_name"], row["name_hanzi"], row["name_key"]) == ("欧阳小明", "欧阳小明", "ouyang xiaoming")
+    assert (row["full_name"], row["name_hanzi"], row["name_key"]) == (
+        "欧阳小明",
+        "欧阳小明",
+        "ouyang xiaoming",
+    )
     assert (row["family_name"], row["family_name_raw"]) == ("欧阳", " 歐陽 ")
-    assert (row["mobile"], row["mobile_raw"], row["mobile_problem"]) == ("+8613812345679", "138 1234 5679", None)
+    assert (row["mobile"], row["mobile_raw"], row["mobile_problem"]) == (
+        "+8613812345679",
+        "138 1234 5679",
+        None,
+    )
     assert (row["email"], row["email_raw"], row["email_domain"]) == ("xm@acme.cn", "XM@Acme.CN", "acme.cn")
     assert (row["city"], row["city_raw"]) == ("上海 市", " 上海  市 ")
     assert (row["country"], row["gender"], row["account_number"]) == ("CN", "male", "NAS-7")
@@ -69,7 +146,11 @@ def test_the_party_type_is_as_mapped_or_follows_from_the_names(
 
 def test_an_organisation_named_only_in_full_name_has_a_company_core(core: Core) -> None:
     (row,) = core("party", {"party_type": "organisation", "full_name": "Siemens AG"})
-    assert (row["company_name"], row["company_core"], row["company_legal_form"]) == ("Siemens AG", "siemens", "ag")
+    assert (row["company_name"], row["company_core"], row["company_legal_form"]) == (
+        "Siemens AG",
+        "siemens",
+        "ag",
+    )
     assert row["company_name_raw"] is None
 
 
@@ -98,7 +179,9 @@ def test_the_name_problem_is_that_of_the_name_that_counts(core: Core) -> None:
         (None, False),
     ],
 )
-def test_a_birth_date_before_1900_or_after_the_extract_is_none(core: Core, born: str | None, kept: bool) -> None:
+def test_a_birth_date_before_1900_or_after_the_extract_is_none(
+    core: Core, born: str | None, kept: bool
+) -> None:
     (row,) = core("party", {"birth_date": born, "birth_date_raw": "as it came"})
     assert row["birth_date"] == (date.fromisoformat(born) if kept and born else None)
     assert row["birth_date_raw"] == "as it came"
@@ -124,7 +207,10 @@ def test_a_phone_number_is_read_as_one_of_the_records_country(core: Core) -> Non
 
 def test_the_same_number_in_two_countries_is_read_twice(core: Core) -> None:
     rows = core(
-        "party", {"phone": "2123456789", "country": "US"}, {"phone": "2123456789", "country": "FR"}, {"phone": "2123456789"}
+        "party",
+        {"phone": "2123456789", "country": "US"},
+        {"phone": "2123456789", "country": "FR"},
+        {"phone": "2123456789"},
     )
     assert len(rows) == 3
     assert rows[0]["phone"] == "+12123456789"

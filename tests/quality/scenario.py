@@ -1,6 +1,7 @@
 """A small warehouse for the tests of quality. Belongs here: empty tables and rows. Does not: expectations."""
 
 from datetime import date
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -79,8 +80,8 @@ def map_columns(
     con: duckdb.DuckDBPyConnection, system: str, name: str, table: str, columns: str = ""
 ) -> None:
     """Say that a source object maps these columns (blank-separated); without, all of the table."""
-    for column in columns.split() or canonical()[table].columns:
-        con.execute("insert into meta.mapped_column values (?, ?, ?, ?)", [system, name, table, column])
+    mapped = columns.split() or list(canonical()[table].columns)
+    con.execute("insert into meta.mapped_column select ?, ?, ?, unnest(?)", [system, name, table, mapped])
 
 
 def add(con: duckdb.DuckDBPyConnection, table: str, key: str, **values: Any) -> None:
@@ -92,16 +93,18 @@ def add(con: duckdb.DuckDBPyConnection, table: str, key: str, **values: Any) -> 
         "source_id": source_id or None,
         "extract_date": TODAY,
         "row_hash": abs(hash((key, str(values)))),
-        **dict.fromkeys(_FLAGS & set(columns_of(con, table)), False),
+        **_flags(table),
         **values,
     }
     marks = ", ".join("?" for _ in row)
     con.execute(f"insert into core.{table} ({', '.join(row)}) values ({marks})", list(row.values()))
 
 
-def columns_of(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    """The columns of a core table."""
-    return [row[0] for row in con.execute(f"describe core.{table}").fetchall()]
+@cache
+def _flags(table: str) -> dict[str, bool]:
+    """The flags that core fills with false where a source does not say."""
+    model = next(model for model in load_models() if model.name == f"core.{table}")
+    return dict.fromkeys(_FLAGS & model.column_notes.keys(), False)
 
 
 def failures(con: duckdb.DuckDBPyConnection, check_id: str) -> list[str]:

@@ -1,0 +1,275 @@
+"""Make marts.customer_value and marts.purchase_model. Belongs here: who gets which model. Does not: models.
+
+Every currency has models of its own. Where one has too few repeat customers, or its fit fails a check, buying
+is predicted with the purchase model of the currency with the most repeat customers (counts know no currency),
+and if that fails too with the observed rate; amounts with the mean of the customer's own purchases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+
+from crm_quality.marts.purchase_model import (
+    MAX_FIT_CUSTOMERS,
+    OBSERVED_MEAN,
+    Fit,
+    FitRefusedError,
+    expected_order_value,
+    expected_purchases,
+    fit_purchases,
+    fit_values,
+    observed_rate,
+    probability_alive,
+)
+from crm_quality.warehouse import literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What money a year from now is worth less than today's.
+ANNUAL_DISCOUNT_RATE = 0.10
+MONTHS = 12
+WEEKS_PER_MONTH = 365.25 / 12 / 7
+
+_VALUE_TABLE = """
+create or replace table marts.customer_value (
+    customer_id varchar,
+    as_of_date date,
+    frequency bigint,
+    recency_days bigint,
+    tenure_days bigint,
+    monetary_value double,
+    probability_alive double,
+    expected_purchases_12m double,
+    expected_order_value double,
+    clv_12m double,
+    currency varchar,
+    model_version varchar)
+"""
+
+_MODEL_TABLE = """
+create or replace table marts.purchase_model (
+    currency varchar,
+    as_of_date date,
+    model_version varchar,
+    customers bigint,
+    repeat_customers bigint,
+    r double,
+    alpha double,
+    a double,
+    b double,
+    p double,
+    q double,
+    v double,
+    remark varchar)
+"""
+
+_COMMENTS = {
+    "marts.customer_value": (
+        "What a customer is worth: BG/NBD and Gamma-Gamma on the purchases in the customer's main currency. "
+        "Customers with orders only.",
+        {
+            "as_of_date": "extract date of the run",
+            "frequency": "repeat purchases; all orders of one day are one purchase",
+            "recency_days": "days from the first to the last purchase",
+            "tenure_days": "days from the first purchase to as_of_date",
+            "monetary_value": "mean amount of the repeat purchases; empty where there is none",
+            "probability_alive": "probability that the customer is still one; 1 for every one-time buyer, as the "
+            "model lets nobody leave before the second purchase; empty where the model knows no end",
+            "expected_purchases_12m": "expected purchases in the twelve months after as_of_date",
+            "expected_order_value": "expected amount of one of these purchases",
+            "clv_12m": f"value of these purchases, discounted month by month at {ANNUAL_DISCOUNT_RATE:.0%} a year",
+            "currency": "main currency: the one with the most purchases; empty where no source says",
+            "model_version": "purchase model / value model",
+        },
+    ),
+    "marts.purchase_model": (
+        "The models behind marts.customer_value, one row per currency. Time is in weeks.",
+        {
+            "currency": "currency of the purchases; empty where no source says",
+            "as_of_date": "extract date of the run",
+            "model_version": "purchase model / value model",
+            "customers": "customers with this main currency",
+            "repeat_customers": "those of them with a repeat purchase",
+            "r": "BG/NBD: shape of the purchase rates",
+            "alpha": "BG/NBD: scale of the purchase rates, weeks",
+            "a": "BG/NBD: drop-out; empty where the model knows no end",
+            "b": "BG/NBD: drop-out; empty where the model knows no end",
+            "p": "Gamma-Gamma: shape of the amounts of one customer",
+            "q": "Gamma-Gamma: shape of the amounts over customers",
+            "v": "Gamma-Gamma: scale of the amounts, in the currency",
+            "remark": "why a model is a substitute",
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ValueReport:
+    """Customers valued, and the models used by currency ('' where no source says)."""
+
+    customers: int
+    models: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The models of one currency, and why they are substitutes."""
+
+    purchases: Fit
+    values: Fit | None
+    remark: str | None = None
+
+    @property
+    def version(self) -> str:
+        return f"{self.purchases.name} / {self.values.name if self.values else OBSERVED_MEAN}"
+
+
+def build_customer_value(con: duckdb.DuckDBPyConnection) -> ValueReport:
+    """(Re)create marts.customer_value and marts.purchase_model from marts.purchase_summary."""
+    con.execute(_VALUE_TABLE)
+    con.execute(_MODEL_TABLE)
+    lender: Fit | None = None
+    report = ValueReport(0, {})
+    for currency, customers in _currencies(con):
+        models = _fit_models(customers.head(MAX_FIT_CUSTOMERS), lender)
+        if lender is None:
+            lender = replace(models.purchases, name=f"{models.purchases.name} of {currency or 'no currency'}")
+        _write_values(con, customers, models)
+        _write_model(con, currency, customers, models)
+        report = ValueReport(
+            report.customers + len(customers), {**report.models, currency or "": models.version}
+        )
+    _comment(con)
+    return report
+
+
+def _currencies(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str | None, pd.DataFrame]]:
+    """Each currency with its customers, the one with the most repeat customers first.
+
+    The customers come in the order of a hash of their ids: the first of them are a fair sample.
+    """
+    currencies = con.execute(
+        """
+        select currency from marts.purchase_summary group by currency
+        order by count(*) filter (frequency > 0) desc, currency nulls last
+        """
+    ).fetchall()
+    for (currency,) in currencies:
+        yield (
+            currency,
+            con.execute(
+                """
+            select customer_id, as_of_date, currency, frequency, recency_days, tenure_days,
+                recency_days / 7.0::double as recency, tenure_days / 7.0::double as "T",
+                monetary_value, mean_amount
+            from marts.purchase_summary
+            where currency is not distinct from ?
+            order by md5(customer_id), customer_id
+            """,
+                [currency],
+            ).df(),
+        )
+
+
+def _fit_models(customers: pd.DataFrame, lender: Fit | None) -> _Models:
+    purchases, purchase_remark = _try(fit_purchases, customers)
+    values, value_remark = _try(fit_values, customers)
+    remarks = [
+        remark
+        for remark in (
+            purchase_remark and f"no purchase model of its own: {purchase_remark}",
+            value_remark and f"no value model: {value_remark}",
+        )
+        if remark
+    ]
+    return _Models(purchases or lender or observed_rate(customers), values, "; ".join(remarks) or None)
+
+
+def _try(fit: Callable[[pd.DataFrame], Fit], customers: pd.DataFrame) -> tuple[Fit | None, str | None]:
+    try:
+        return fit(customers), None
+    except FitRefusedError as refusal:
+        return None, str(refusal)
+
+
+def _write_values(con: duckdb.DuckDBPyConnection, customers: pd.DataFrame, models: _Models) -> None:
+    histories = _predict_purchases(models.purchases, customers)
+    valued = customers.assign(order_value=expected_order_value(models.values, customers))
+    with _registered(con, customers=valued, histories=histories):
+        con.execute(
+            """
+            insert into marts.customer_value
+            select customer.customer_id, customer.as_of_date, customer.frequency, customer.recency_days,
+                customer.tenure_days, customer.monetary_value,
+                case when not isnan(history.alive) then round(history.alive, 6) end,
+                round(history.purchases, 6),
+                round(customer.order_value, 4),
+                round(history.discounted_purchases * customer.order_value, 4),
+                customer.currency, ?
+            from customers as customer
+            join histories as history using (frequency, recency_days, tenure_days)
+            """,
+            [models.version],
+        )
+
+
+def _predict_purchases(fit: Fit, customers: pd.DataFrame) -> pd.DataFrame:
+    """One row per different history: alive, purchases in the coming year, and those discounted.
+
+    Customers with the same history have the same future, so each history is looked at once.
+    """
+    keys = ["frequency", "recency_days", "tenure_days"]
+    histories = customers[[*keys, "recency", "T"]].drop_duplicates(keys, ignore_index=True)
+    purchases = discounted = np.zeros(len(histories))
+    for month in range(1, MONTHS + 1):
+        until = expected_purchases(fit, histories, month * WEEKS_PER_MONTH)
+        discounted = discounted + (until - purchases) / (1 + ANNUAL_DISCOUNT_RATE) ** (month / 12)
+        purchases = until
+    return histories[keys].assign(
+        alive=probability_alive(fit, histories), purchases=purchases, discounted_purchases=discounted
+    )
+
+
+def _write_model(
+    con: duckdb.DuckDBPyConnection, currency: str | None, customers: pd.DataFrame, models: _Models
+) -> None:
+    parameters = {**models.purchases.parameters, **(models.values.parameters if models.values else {})}
+    con.execute(
+        """
+        insert into marts.purchase_model
+        select ?, extract_date, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from meta.current_run
+        """,
+        [
+            currency,
+            models.version,
+            len(customers),
+            int((customers["frequency"] > 0).sum()),
+            *(parameters.get(name) for name in ("r", "alpha", "a", "b", "p", "q", "v")),
+            models.remark,
+        ],
+    )
+
+
+@contextmanager
+def _registered(con: duckdb.DuckDBPyConnection, **frames: pd.DataFrame) -> Iterator[None]:
+    for name, frame in frames.items():
+        con.register(name, frame)
+    try:
+        yield
+    finally:
+        for name in frames:
+            con.unregister(name)
+
+
+def _comment(con: duckdb.DuckDBPyConnection) -> None:
+    for table, (description, columns) in _COMMENTS.items():
+        con.execute(f"comment on table {table} is {literal(description)}")
+        for column, text in columns.items():
+            con.execute(f"comment on column {table}.{column} is {literal(text)}")
