@@ -11,7 +11,7 @@ import typer
 
 from crm_quality import decisions
 from crm_quality.errors import CrmQualityError
-from crm_quality.project import Project, init_project, open_project
+from crm_quality.project import init_project, open_project
 
 app = typer.Typer(
     help="The nightly batch that makes a company's CRM tell the truth.",
@@ -21,16 +21,6 @@ app = typer.Typer(
 )
 
 ProjectOption = Annotated[Path, typer.Option("--project", help="Project folder", envvar="CRM_QUALITY_PROJECT")]
-
-_DAGSTER_YAML = """\
-telemetry:
-  enabled: false
-event_log_storage:
-  module: crm_quality.assets.event_log
-  class: EventLog
-  config:
-    base_dir: {folder}/history
-"""
 
 
 @app.command()
@@ -47,11 +37,11 @@ def run(
     day: Annotated[str | None, typer.Option("--date", help="Extract date, YYYY-MM-DD (default: newest)")] = None,
 ) -> None:
     """Run everything for one extract date; exit code 0 only if it was published."""
-    from crm_quality.assets.launch import run_nightly
+    from crm_quality.assets.launch import dagster_home, run_nightly
     from crm_quality.summary import print_summary
 
     opened = open_project(project)
-    outcome = run_nightly(opened, _dagster_home(opened), day)
+    outcome = run_nightly(opened, dagster_home(opened), day)
     for problem in outcome.problems:
         typer.secho(problem, fg=typer.colors.RED, err=True)
     print_summary(opened, outcome.run_id)
@@ -101,7 +91,8 @@ def decide(
     project: ProjectOption,
     kind: Annotated[str, typer.Argument(help="must-link, cannot-link, ghost, not-ghost, field-override or undo")],
     subjects: Annotated[
-        list[str], typer.Argument(help="One or two records as system/object/id; for undo: the decision's number")
+        list[str],
+        typer.Argument(help="One or two records as system/object/id; for undo: the decision's number"),
     ],
     by: Annotated[str, typer.Option(help="Who decides")],
     why: Annotated[str, typer.Option(help="The reason")],
@@ -135,22 +126,17 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1")] = 3000,
 ) -> None:
     """Start the Dagster web server and daemon for a project, on this machine only."""
+    from crm_quality.assets.launch import dagster_home
+
     opened = open_project(project)
     environment = {
         **os.environ,
         "CRM_QUALITY_PROJECT": str(opened.folder),
-        "DAGSTER_HOME": str(_dagster_home(opened)),
+        "DAGSTER_HOME": str(dagster_home(opened)),
     }
     command = [sys.executable, "-m", "dagster", "dev", "-m", "crm_quality.definitions"]
     # The open-source web server has no login: it must not listen to the network.
     os.execve(sys.executable, [*command, "-h", "127.0.0.1", "-p", str(port)], environment)
-
-
-def _dagster_home(project: Project) -> Path:
-    home = project.dagster_home
-    home.mkdir(exist_ok=True)
-    (home / "dagster.yaml").write_text(_DAGSTER_YAML.format(folder=home), encoding="utf-8")
-    return home
 
 
 def main(arguments: list[str] | None = None) -> Any:

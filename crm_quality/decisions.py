@@ -4,11 +4,11 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from crm_quality.errors import CrmQualityError
-
 
 KINDS = ("must_link", "cannot_link", "ghost", "not_ghost", "field_override")
 _PAIR_KINDS = ("must_link", "cannot_link")
@@ -68,9 +68,7 @@ def append(log: Path, decision: Decision) -> int:
 def load(con: duckdb.DuckDBPyConnection, log: Path) -> int:
     """Make `meta.decision` from the log: the decisions in force, without those that were undone. Returns their number."""
     con.execute(
-        "create or replace table meta.decision ("
-        + ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-        + ")"
+        "create or replace table meta.decision (" + ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items()) + ")"
     )
     entries = _lines(log)
     undone = {entry["undoes"] for entry in entries if entry["undoes"]}
@@ -88,7 +86,7 @@ def load(con: duckdb.DuckDBPyConnection, log: Path) -> int:
     return len(rows)
 
 
-def _lines(log: Path) -> list[dict[str, object]]:
+def _lines(log: Path) -> list[dict[str, Any]]:
     if not log.exists():
         return []
     entries = []

@@ -82,9 +82,12 @@ def _evaluate(con: duckdb.DuckDBPyConnection, truth_csv: Path) -> Evaluation:
             (select count(*) from truth_file anti join golden.customer_xref using (source_system, source_object, source_id))
         """
     ).fetchone() or (0, 0)
-    types = [row[0] for row in con.execute(
-        "select distinct party_type from evaluated where party_type is not null order by 1"
-    ).fetchall()]
+    types = [
+        row[0]
+        for row in con.execute(
+            "select distinct party_type from evaluated where party_type is not null order by 1"
+        ).fetchall()
+    ]
     result = Evaluation(
         overall=_quality(con, "true"),
         by_party_type={name: _quality(con, "party_type = ?", name) for name in types},
@@ -150,9 +153,18 @@ def _quality(con: duckdb.DuckDBPyConnection, where: str, *values: str) -> Qualit
     precision, recall = _share(both, joined), _share(both, same)
     cubed_precision, cubed_recall = _share(precision_sum, records), _share(recall_sum, records)
     return Quality(
-        int(records), int(customers), int(entities), int(both), int(joined - both), int(same - both),
-        precision, recall, _f1(precision, recall),
-        cubed_precision, cubed_recall, _f1(cubed_precision, cubed_recall),
+        int(records),
+        int(customers),
+        int(entities),
+        int(both),
+        int(joined - both),
+        int(same - both),
+        precision,
+        recall,
+        _f1(precision, recall),
+        cubed_precision,
+        cubed_recall,
+        _f1(cubed_precision, cubed_recall),
     )
 
 

@@ -61,7 +61,10 @@ def begin(
         "values (?, ?, now(), 'running', ?)",
         [run_id, day, __version__],
     )
-    con.execute("create or replace table meta.current_run as select ?::varchar as run_id, ?::date as extract_date", [run_id, day])
+    con.execute(
+        "create or replace table meta.current_run as select ?::varchar as run_id, ?::date as extract_date",
+        [run_id, day],
+    )
     _note_sources(con, project, sources, day)
     decisions.load(con, project.decisions)
     return Run(run_id, day)
@@ -75,9 +78,7 @@ def end(con: duckdb.DuckDBPyConnection, run: Run) -> None:
     )
 
 
-def note_step(
-    con: duckdb.DuckDBPyConnection, run: Run, layer: str, step: str, rows: int, seconds: float
-) -> None:
+def note_step(con: duckdb.DuckDBPyConnection, run: Run, layer: str, step: str, rows: int, seconds: float) -> None:
     """Note what a step took, so that the next slowest is known."""
     con.execute("insert into meta.step values (?, ?, ?, ?, ?, now())", [run.run_id, layer, step, rows, seconds])
 

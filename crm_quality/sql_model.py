@@ -122,7 +122,8 @@ def column_lineage(
     from sqlglot.optimizer import build_scope
     from sqlglot.optimizer.qualify import qualify
 
-    qualified = qualify(model.query.copy(), schema=schema, dialect="duckdb", validate_qualify_columns=False)
+    tables: dict[str, object] = dict(schema)
+    qualified = qualify(model.query.copy(), schema=tables, dialect="duckdb", validate_qualify_columns=False)
     scope = build_scope(qualified)
     found: dict[str, list[tuple[str, str, str]]] = {}
     for select in qualified.selects:

@@ -33,9 +33,7 @@ def locked(project: Project, holder: str) -> Iterator[None]:
                     raise LockedError(_who_holds(file)) from None
                 time.sleep(0.2)
         handle.truncate(0)
-        handle.write(
-            json.dumps({"holder": holder, "pid": os.getpid(), "since": datetime.now(UTC).isoformat()})
-        )
+        handle.write(json.dumps({"holder": holder, "pid": os.getpid(), "since": datetime.now(UTC).isoformat()}))
         handle.flush()
         yield
 

@@ -15,7 +15,9 @@ def in_force(log):
     con = duckdb.connect()
     con.execute("create schema meta")
     decisions.load(con, log)
-    return con.sql("select decision_id, kind, left_source_id, right_source_id, decided_by, reason from meta.decision").fetchall()
+    return con.sql(
+        "select decision_id, kind, left_source_id, right_source_id, decided_by, reason from meta.decision"
+    ).fetchall()
 
 
 def test_a_decision_is_kept_with_who_and_why_until_it_is_undone(tmp_path):

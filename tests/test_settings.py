@@ -47,10 +47,19 @@ def test_init_makes_a_project_whose_example_source_is_valid_and_never_overwrites
     ("content", "parts"),
     [
         ("layout: salesfoce\n", ["salesfoce", "salesforce"]),
-        ("kind: crm\npath: x\nobjects: {a: {files: f, maps: {partyy: {columns: {source_id: i}}}}}", ["objects.a", "partyy", "party"]),
-        ("kind: crm\npath: x\nobjects: {a: {files: f, maps: {party: {columns: {id: i}}}}}", ["party", "'id'", "source_id"]),
+        (
+            "kind: crm\npath: x\nobjects: {a: {files: f, maps: {partyy: {columns: {source_id: i}}}}}",
+            ["objects.a", "partyy", "party"],
+        ),
+        (
+            "kind: crm\npath: x\nobjects: {a: {files: f, maps: {party: {columns: {id: i}}}}}",
+            ["party", "'id'", "source_id"],
+        ),
         ("kind: crm\npath: x\nobjects: {a: {files: f, maps: {party: {columns: {email: i}}}}}", ["source_id"]),
-        ("kind: crm\npath: x\nobjects: {客户: {files: f, maps: {party: {columns: {source_id: i}}}}}", ["客户"]),
+        (
+            "kind: crm\npath: x\nobjects: {客户: {files: f, maps: {party: {columns: {source_id: i}}}}}",
+            ["客户"],
+        ),
         ("kind: shop\npath: x\nobjects: {}", ["kind", "'shop'", "'crm'"]),
         ("- a\n", ["expected `key: value`"]),
     ],

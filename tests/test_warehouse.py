@@ -33,9 +33,7 @@ def test_a_second_run_may_wait(small_project):
     holder = context.Process(target=_hold, args=(small_project.folder, held, 1.0))
     holder.start()
     assert held.wait(30)
-    patient = Project(
-        small_project.folder, small_project.settings.model_copy(update={"lock_timeout_seconds": 30.0})
-    )
+    patient = Project(small_project.folder, small_project.settings.model_copy(update={"lock_timeout_seconds": 30.0}))
     with open_warehouse(patient, "run def") as con:
         assert con.sql("select 1").fetchone() == (1,)
     holder.join()

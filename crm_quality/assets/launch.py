@@ -9,6 +9,16 @@ import dagster as dg
 from crm_quality.assets.pipeline import JOB, build_definitions
 from crm_quality.project import Project
 
+_DAGSTER_YAML = """\
+telemetry:
+  enabled: false
+event_log_storage:
+  module: crm_quality.assets.event_log
+  class: EventLog
+  config:
+    base_dir: {folder}/history
+"""
+
 
 @dataclass(frozen=True)
 class RunOutcome:
@@ -17,6 +27,14 @@ class RunOutcome:
     run_id: str
     published: bool
     problems: list[str] = field(default_factory=list)
+
+
+def dagster_home(project: Project) -> Path:
+    """The folder of Dagster's history for a project, made if it is not there."""
+    home = project.dagster_home
+    home.mkdir(exist_ok=True)
+    (home / "dagster.yaml").write_text(_DAGSTER_YAML.format(folder=home), encoding="utf-8")
+    return home
 
 
 def run_nightly(project: Project, dagster_home: Path, day: str | None) -> RunOutcome:

@@ -31,9 +31,7 @@ def lineage_metadata(con: duckdb.DuckDBPyConnection, model: SqlModel) -> dict[st
     }
 
 
-def _columns_of_inputs(
-    con: duckdb.DuckDBPyConnection, model: SqlModel
-) -> dict[str, dict[str, dict[str, str]]]:
+def _columns_of_inputs(con: duckdb.DuckDBPyConnection, model: SqlModel) -> dict[str, dict[str, dict[str, str]]]:
     schema: dict[str, dict[str, dict[str, str]]] = {}
     rows = con.execute(
         "select schema_name, table_name, column_name, data_type from duckdb_columns() "

@@ -47,7 +47,9 @@ def build_definitions(project: Project) -> dg.Definitions:
     names = [".".join(asset.key.path) for asset in [*raw, *tables]]
     results = results_asset(names)
     published = published_asset([*names, *(".".join(key.path) for key in results.keys)])
-    job = dg.define_asset_job(JOB, selection=dg.AssetSelection.all(), description="Everything, from extracts to published.")
+    job = dg.define_asset_job(
+        JOB, selection=dg.AssetSelection.all(), description="Everything, from extracts to published."
+    )
     return dg.Definitions(
         assets=[*raw, *tables, results, published],
         jobs=[job],
@@ -108,7 +110,9 @@ def _suite_reads(suite: Suite | None) -> list[str]:
     """The other tables that a table's checks look at: they must be built first."""
     if suite is None:
         return []
-    queries = [check.kwargs["unexpected_rows_query"] for check in suite.checks if "unexpected_rows_query" in check.kwargs]
+    queries = [
+        check.kwargs["unexpected_rows_query"] for check in suite.checks if "unexpected_rows_query" in check.kwargs
+    ]
     found = {table for query in queries for table in tables_read(query.replace("{batch}", suite.table))}
     return sorted(f"{schema}.{table}" for schema, table in found if f"{schema}.{table}" != suite.table)
 
@@ -150,4 +154,3 @@ def _new_extract_sensor(project: Project, sources: list[Source], job: Any) -> dg
         )
 
     return new_extract_day
-

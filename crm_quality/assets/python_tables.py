@@ -45,9 +45,7 @@ def _lookup(kind: str) -> PythonTable:
 
 def _pairs(run: OpenRun) -> Mapping[str, Any]:
     report = build_pairs(run.con, run.project.models)
-    run.con.execute(
-        "update meta.run set model_version = ? where run_id = ?", [report.model_version, run.run.run_id]
-    )
+    run.con.execute("update meta.run set model_version = ? where run_id = ?", [report.model_version, run.run.run_id])
     trained = [kind.party_type for kind in report.kinds if kind.trained]
     if trained:
         _log.warning("There was no match model for %s: one was fitted and stored in models/.", " and ".join(trained))

@@ -1,7 +1,6 @@
 """One asset per source object. Does not belong here: reading files."""
 
 import time
-from typing import Any
 
 import dagster as dg
 
@@ -17,9 +16,7 @@ from crm_quality.warehouse import has_table
 def raw_assets(sources: list[Source]) -> list[dg.AssetsDefinition]:
     """The raw tables of all sources."""
     return [
-        _raw_asset(source, name, source_object)
-        for source in sources
-        for name, source_object in source.objects.items()
+        _raw_asset(source, name, source_object) for source in sources for name, source_object in source.objects.items()
     ]
 
 
@@ -74,7 +71,11 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
                 "extract_date": warehouse.run.extract_date.isoformat(),
                 "seconds": round(seconds, 3),
                 **({"dagster/column_schema": schema} if schema else {}),
-                **({"problems": dg.MetadataValue.md("\n".join(f"- {p}" for p in report.problems))} if report.problems else {}),
+                **(
+                    {"problems": dg.MetadataValue.md("\n".join(f"- {p}" for p in report.problems))}
+                    if report.problems
+                    else {}
+                ),
             },
             check_results=[check_result(outcome) for outcome in outcomes],
         )

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import dagster as dg
 
@@ -10,7 +9,7 @@ from crm_quality.assets.table import OWNERS, column_schema
 from crm_quality.assets.warehouse import OpenRun
 from crm_quality.publish.versions import publish, refuse_if_doubtful
 from crm_quality.quality.data_docs import build_data_docs
-from crm_quality.quality.score import build_dimension_score
+from crm_quality.quality.score import build_dimension_score, forget_other_results
 from crm_quality.run import count_run, note_step
 from crm_quality.warehouse import scalar
 
@@ -38,8 +37,11 @@ def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
             for table, description in _RESULTS.items()
         ],
     )
-    def asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[OpenRun]) -> Iterator[dg.MaterializeResult]:
+    def asset(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[OpenRun]
+    ) -> Iterator[dg.MaterializeResult]:
         started = time.perf_counter()
+        forget_other_results(warehouse.con, warehouse.run.run_id, warehouse.run.extract_date)
         build_dimension_score(warehouse.con, warehouse.run.run_id, warehouse.run.extract_date)
         seconds = time.perf_counter() - started
         for table in _RESULTS:

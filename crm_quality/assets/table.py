@@ -127,7 +127,4 @@ def column_schema(warehouse: OpenRun, schema: str, table: str) -> dg.TableSchema
         "where database_name = current_database() and schema_name = ? and table_name = ? order by column_index",
         [schema, table],
     ).fetchall()
-    return dg.TableSchema(
-        columns=[dg.TableColumn(name, kind, description=comment) for name, kind, comment in rows]
-    )
-
+    return dg.TableSchema(columns=[dg.TableColumn(name, kind, description=comment) for name, kind, comment in rows])

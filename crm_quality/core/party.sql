@@ -46,7 +46,7 @@
 -- mobile                 E.164 number, read as one of the record's country; null with a problem
 -- mobile_problem         why mobile is null although there is a mobile_raw
 -- website_raw            website as it came
--- website                registered host name of the website, without www
+-- website                host name of the website, without www
 -- street_raw             street as it came
 -- street                 street, simplified and whitespace collapsed; null for a placeholder
 -- house_number           house number, likewise

@@ -87,7 +87,9 @@ def _load(con: duckdb.DuckDBPyConnection) -> tuple[_Graph, np.ndarray, np.ndarra
         """
     )
     scored = con.execute("select l, r, weight from numbered_pair where priority is null order by l, r").fetchnumpy()
-    certain = con.execute("select l, r from numbered_pair where priority is not null order by priority, l, r").fetchnumpy()
+    certain = con.execute(
+        "select l, r from numbered_pair where priority is not null order by priority, l, r"
+    ).fetchnumpy()
     conflict = con.execute(
         "select record_number_l as l, record_number_r as r from identity.conflict order by l, r"
     ).fetchnumpy()
@@ -101,9 +103,7 @@ def _two_columns(pairs: dict[str, np.ndarray]) -> np.ndarray:
     return np.column_stack([np.asarray(pairs[side], dtype=np.int64) for side in "lr"])
 
 
-def _atoms(
-    size: int, certain: np.ndarray, conflict: np.ndarray, decisions: Decisions
-) -> tuple[np.ndarray, np.ndarray]:
+def _atoms(size: int, certain: np.ndarray, conflict: np.ndarray, decisions: Decisions) -> tuple[np.ndarray, np.ndarray]:
     """Join what must be one: decisions first, then certain matches. Returns every node's atom and the atoms apart.
 
     A certain match that would join records in conflict is dropped, the weakest kind first. Decisions outrank
@@ -140,7 +140,10 @@ def _atoms(
 
 def _between_atoms(graph: _Graph, atom: np.ndarray) -> _Graph:
     """Pairs of atoms: records that are one for certain speak with the voice of the strongest pair."""
-    left, right = np.minimum(atom[graph.left], atom[graph.right]), np.maximum(atom[graph.left], atom[graph.right])
+    left, right = (
+        np.minimum(atom[graph.left], atom[graph.right]),
+        np.maximum(atom[graph.left], atom[graph.right]),
+    )
     other = left != right
     left, right, weight = left[other], right[other], np.clip(graph.weight[other], -CLIP, CLIP)
     order = np.lexsort((-weight, right, left))

@@ -33,6 +33,7 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str, disagreeing_bir
             case when right(cast(party.birth_date as varchar), 5) <> '01-01'
                 then cast(party.birth_date as varchar) end as birth_date,
             party.email,
+            lower(party.street) as street,
             coalesce(party.company_is_branch, false) as is_branch,
             {_REGION} as region_word,
             {_BRANCH} as branch_words
@@ -49,13 +50,14 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str, disagreeing_bir
                 pair.record_number_l,
                 pair.record_number_r,
                 case
-                    when {_OTHER_ID.format('tax_id')} then 'different tax ids'
-                    when {_OTHER_ID.format('national_id')} then 'different national ids'
+                    when {_OTHER_ID.format("tax_id")} then 'different tax ids'
+                    when {_OTHER_ID.format("national_id")} then 'different national ids'
                     when l.party_type <> r.party_type then 'a person and an organisation'
                     when {birth_dates} then 'different birth dates'
                     when l.party_type = 'person' or l.tax_id = r.tax_id then null
+                    when l.email = r.email or l.street = r.street then null
                     when l.is_branch <> r.is_branch then 'a branch and its head office'
-                    when {_BOTH.format('branch_words')} and l.is_branch and r.is_branch then 'two branches'
+                    when {_BOTH.format("branch_words")} and l.is_branch and r.is_branch then 'two branches'
                     when {_OTHER_REGION} then 'companies of one name in two regions'
                 end as reason
             from {schema}.related as pair

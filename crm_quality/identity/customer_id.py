@@ -73,7 +73,9 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
 
 def resolve(con: duckdb.DuckDBPyConnection, customer_id: str) -> str | None:
     """The id that a customer goes by today; None if it was retired or never existed."""
-    row = con.execute(f"select current_customer_id from ({RESOLVE_SQL}) where customer_id = ?", [customer_id]).fetchone()
+    row = con.execute(
+        f"select current_customer_id from ({RESOLVE_SQL}) where customer_id = ?", [customer_id]
+    ).fetchone()
     return str(row[0]) if row and row[0] else None
 
 
@@ -146,7 +148,8 @@ def minted_id(key: str, attempt: str) -> str:
     text = f"sha256(case when {attempt} = 0 then {key} else concat({key}, '#', {attempt}) end)"
     bits = f"cast(concat('0x', left({text}, 15)) as ubigint)"
     digits = ", ".join(
-        f"substr('{_ALPHABET}', cast((bits >> {5 * place}) & 31 as integer) + 1, 1)" for place in reversed(range(_LENGTH))
+        f"substr('{_ALPHABET}', cast((bits >> {5 * place}) & 31 as integer) + 1, 1)"
+        for place in reversed(range(_LENGTH))
     )
     return f"(select concat('C', {digits}) from (select {bits} as bits))"
 

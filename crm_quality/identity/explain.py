@@ -10,13 +10,26 @@ from crm_quality.identity.roles import Evidence, Kind
 LEAST_OTHER_EVIDENCE = 3.0
 # The weight of a pair that must not link on its own, whatever the model says: odds of 1 to 4.
 HELD_BACK = -2.0
-# Two mobile numbers in one household: father and son of one name. Strong, or a third record would join them.
+# Two mobile numbers or mail addresses in one household: father and son of one name. Strong, or a third record
+# would join them.
 OTHER_PERSON = -8.0
 # What a whole household shares speaks for a person no louder than this.
 IMPERSONAL = 8.0
 
+# Where names are written in characters, no child is named after its father.
+_FATHER_AND_SON = (
+    "(hanzi_l is null and hanzi_r is null"
+    " and coalesce(country_l, country_r, '') not in ('CN', 'TW', 'HK', 'MO', 'SG', 'JP', 'KR'))"
+)
+# What belongs to one person, and from which level up: an e-mail name that only resembles is the name once more.
+_PERSONAL = {
+    "national_text": "similar national id",
+    "birth_date": "partly the same birth date",
+    "email": "similar e-mail",
+    "phone": "same mobile",
+}
 # Where a person lives or works is no second evidence: namesakes live in one city and work for one company.
-_CIRCUMSTANCE = ("gender", "place", "employer")
+_IDENTIFYING = {**_PERSONAL, "phone": "similar phone", "address": "partly the same address"}
 
 
 def weigh(kind: Kind, settings: dict[str, Any], scored: str) -> str:
@@ -40,30 +53,42 @@ def weigh(kind: Kind, settings: dict[str, Any], scored: str) -> str:
 
 
 def _person_weight(evidence: list[Evidence], rare: set[str]) -> str:
-    id_ = _level(evidence, "national_text", "similar national id")
-    email = _level(evidence, "email", "same e-mail name")
-    mobile = _level(evidence, "phone", "same mobile")
-    born = _level(evidence, "birth_date", "same birth date")
-    nearly_born = _level(evidence, "birth_date", "similar birth date")
-    own = f"({id_} or {email} or {born})"
-    names_differ = _is(evidence, "name", "different name") + " or " + _is(
-        evidence, "name", "same family name, other given name"
+    own = (
+        f"({_level(evidence, 'national_text', 'similar national id')}"
+        f" or {_level(evidence, 'email', 'same e-mail name')} or {_level(evidence, 'birth_date', 'same birth date')})"
     )
-    other_mobile = (
-        _is(evidence, "phone", "different mobile") + " or " + _is(evidence, "phone", "same phone, but different mobile")
+    personal = f"({own} or {_bits(evidence, rare, _PERSONAL)} >= {LEAST_OTHER_EVIDENCE})"
+    one_home = f"({_level(evidence, 'address', 'similar address')} or {_landline(evidence)})"
+    other_contact = " or ".join(
+        [
+            _is(evidence, "phone", "different mobile"),
+            _is(evidence, "phone", "same phone, but different mobile"),
+            f"{_compared(evidence, 'email')} and not {_level(evidence, 'email', 'similar e-mail')}",
+        ]
+    )
+    other_first_name = (
+        _is(evidence, "name", "different name") + " or " + _is(evidence, "name", "same family name, other given name")
+    )
+    less_than_same_name = (
+        f"{_compared(evidence, 'name')} and not {_level(evidence, 'name', 'name that sounds the same')}"
     )
     return f"""
         case
-            when not ({own} or {mobile} or {nearly_born}) and ({other_mobile}) then least(match_weight, {OTHER_PERSON})
-            when {_other_evidence(evidence, rare)} < {LEAST_OTHER_EVIDENCE} then least(match_weight, {HELD_BACK})
-            when ({names_differ}) and not {own} then least(match_weight, {HELD_BACK})
-            when {_is(evidence, "name", "same given name, other family name")}
-                and not ({own} or {mobile} or {nearly_born}) then least(match_weight, {HELD_BACK})
+            when not {personal} and {one_home} and ({other_contact}) and {_FATHER_AND_SON}
+                then least(match_weight, {OTHER_PERSON})
+            when {_bits(evidence, rare, _IDENTIFYING)} < {LEAST_OTHER_EVIDENCE} then least(match_weight, {HELD_BACK})
+            when ({other_first_name}) and not {own} then least(match_weight, {HELD_BACK})
+            when {less_than_same_name} and not {personal} then least(match_weight, {HELD_BACK})
             when {_nameless(evidence)} then least(match_weight, {HELD_BACK})
-            when not ({own} or {mobile} or {nearly_born}) then least(match_weight, {IMPERSONAL})
+            when not {personal} then least(match_weight, {IMPERSONAL})
             else match_weight
         end
     """
+
+
+def _landline(evidence: list[Evidence]) -> str:
+    shared = [_is(evidence, "phone", "same phone"), _is(evidence, "phone", "same phone, but different mobile")]
+    return f"({' or '.join(shared)})"
 
 
 def _organisation_weight(evidence: list[Evidence]) -> str:
@@ -79,12 +104,13 @@ def _organisation_weight(evidence: list[Evidence]) -> str:
     """
 
 
-def _other_evidence(evidence: list[Evidence], rare: set[str]) -> str:
-    """Bits that speak for the pair beside name and circumstances."""
+def _bits(evidence: list[Evidence], rare: set[str], names: dict[str, str]) -> str:
+    """Bits that speak for the pair in some comparisons, each counted from a level up."""
     parts = [
-        f"greatest(mw_{item.name}{f' + mw_tf_adj_{item.name}' if item.name in rare else ''}, 0)"
+        f"case when {_level(evidence, item.name, names[item.name])}"
+        f" then greatest(mw_{item.name}{f' + mw_tf_adj_{item.name}' if item.name in rare else ''}, 0) else 0 end"
         for item in evidence
-        if not item.is_name and item.name not in _CIRCUMSTANCE
+        if item.name in names
     ]
     return "(" + (" + ".join(parts) or "0") + ")"
 

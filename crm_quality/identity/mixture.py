@@ -42,21 +42,37 @@ class Mixture:
     iterations: int
 
 
-def estimate(patterns: Patterns, u: list[np.ndarray], shared: list[bool], names: list[bool]) -> Mixture:
+@dataclass(frozen=True)
+class Column:
+    """What the mixture needs to know of one comparison.
+
+    u            share of each level among strangers
+    is_shared    families, neighbours or colleagues have it in common
+    is_name      it compares names
+    kin_level    the level typical of related parties, if it is not one of those that only agreement makes
+    """
+
+    u: np.ndarray
+    is_shared: bool
+    is_name: bool
+    kin_level: int | None = None
+
+
+def estimate(patterns: Patterns, columns: list[Column]) -> Mixture:
     """EM (Dempster, Laird and Rubin 1977) for the Fellegi-Sunter model on chosen pairs.
 
-    Chosen pairs that do not match are no strangers: some share a home or an office, some a name. So beside
-    matches there are three classes that do not match, all free: related (start: agree on what is `shared`),
-    namesakes (start: agree on `names`), strangers (start: `u`). Every class is smoothed towards its start. Matches
-    are held to be those that agree: their weakest level is never more frequent than among strangers.
+    Chosen pairs that do not match are no strangers: some share a home or an office, some a name. So there are
+    four classes: matches and strangers, free in all comparisons; related, who agree on what is shared; namesakes,
+    who agree on the name. The latter two are as strangers in all the rest: if that were free too, they would draw
+    in true matches of which one thing changed. Every class is smoothed towards its start. Matches are held to be
+    those that agree: their weakest level is never more frequent than among strangers.
     """
-    first = [_first_m(size) for size in patterns.sizes]
-    starts = [
-        first,
-        [match if both else stranger for match, stranger, both in zip(first, u, shared, strict=True)],
-        [match if name else stranger for match, stranger, name in zip(first, u, names, strict=True)],
-        u,
-    ]
+    u = [column.u for column in columns]
+    first = [_first_m(len(column.u)) for column in columns]
+    everything = [True] * len(columns)
+    starts = [first, [_related(*pair) for pair in zip(columns, first, strict=True)],
+        [match if column.is_name else column.u for column, match in zip(columns, first, strict=True)], u]
+    free = [everything, [column.is_shared for column in columns], [column.is_name for column in columns], everything]
     classes = starts
     shares = np.array([0.1, 0.05, 0.05, 0.8])
     total = max(float(patterns.pairs.sum()), 1.0)
@@ -68,12 +84,22 @@ def estimate(patterns: Patterns, u: list[np.ndarray], shared: list[bool], names:
         expected = patterns.pairs * posterior
         shares = np.clip(expected.sum(axis=1) / total, 1e-9, 1.0)
         classes = [
-            _smoothed(patterns.counts(weight), start) for weight, start in zip(expected, starts, strict=True)
+            _updated(patterns.counts(weight), start, may) for weight, start, may in zip(expected, starts, free, strict=True)
         ]
         classes[0] = [_ordered(match, stranger) for match, stranger in zip(classes[0], u, strict=True)]
         if float((patterns.pairs * np.abs(posterior - before)[0]).sum()) <= CONVERGED * total:
             break
     return Mixture(classes[0], float((patterns.pairs * posterior[0]).sum()), iteration)
+
+
+def _related(column: Column, first: np.ndarray) -> np.ndarray:
+    if column.is_shared:
+        return first
+    if column.kin_level is None:
+        return column.u
+    mixed = column.u / 2
+    mixed[column.kin_level] += 0.5
+    return mixed
 
 
 def _posterior(patterns: Patterns, classes: list[list[np.ndarray]], shares: np.ndarray) -> np.ndarray:
@@ -96,9 +122,10 @@ def _first_m(levels: int) -> np.ndarray:
     return np.array([0.8, *([0.15 / (levels - 2)] * (levels - 2)), 0.05])
 
 
-def _smoothed(counts: list[np.ndarray], towards: list[np.ndarray]) -> list[np.ndarray]:
+def _updated(counts: list[np.ndarray], starts: list[np.ndarray], free: list[bool]) -> list[np.ndarray]:
     return [
-        (count + STRENGTH * start) / (count.sum() + STRENGTH) for count, start in zip(counts, towards, strict=True)
+        (count + STRENGTH * start) / (count.sum() + STRENGTH) if may_change else start
+        for count, start, may_change in zip(counts, starts, free, strict=True)
     ]
 
 

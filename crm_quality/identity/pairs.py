@@ -13,8 +13,8 @@ import numpy as np
 from crm_quality.identity.blocking import KeyCount, build_candidates
 from crm_quality.identity.certain import MATCH_KEY, build_certain
 from crm_quality.identity.components import components
-from crm_quality.identity.explain import weigh
 from crm_quality.identity.conflict import build_conflicts
+from crm_quality.identity.explain import weigh
 from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, save_model
 from crm_quality.identity.roles import KINDS, Kind
 from crm_quality.identity.score import frequency_query, rarity_columns, score_candidates
@@ -131,9 +131,7 @@ def _train_kind(
         logger.warning("nothing to compare %ss by: no usable column", kind.party_type)
         return None
     query = frequency_query(table, rarity_columns(fitted.settings))
-    return save_model(
-        con, models_dir, kind.party_type, fitted.settings, _records(con, table), fitted.training, query
-    )
+    return save_model(con, models_dir, kind.party_type, fitted.settings, _records(con, table), fitted.training, query)
 
 
 def _records(con: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -141,9 +139,7 @@ def _records(con: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _keep(
-    con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, scored: str, settings: dict[str, Any]
-) -> None:
+def _keep(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, scored: str, settings: dict[str, Any]) -> None:
     """Append the scored pairs with their final weight and reason to {schema}.weighed."""
     con.execute(f"insert into {schema}.weighed {weigh(kind, settings, scored)}")
 

@@ -3,13 +3,14 @@
 -- given           given name as lower-case Latin words
 -- family          family name as lower-case Latin words
 -- name_key        all name words sorted, so that swapped names are equal
+-- spelt           family and given name in one word
 -- hanzi           full name in simplified characters, where the source wrote characters
 -- hanzi_sorted    its characters sorted, so that swapped names are equal
 -- birth_date      ISO text, so that typing slips can be counted
 -- national_text   national id as it came, letters and digits only
--- email           address, unless shared by more than ten different names
--- email_local     part before the @, unless it names a function such as info
--- phone_1         mobile number, unless shared by more than ten different names
+-- email           address, unless shared by more than four persons
+-- email_local     part before the @ if it holds three digits: without, it is only the name once more
+-- phone_1         mobile number, unless shared by more than ten persons
 -- phone_2         the other number, likewise
 -- address         street and house number as one lower-case text
 -- address_number  the digits in the address
@@ -18,7 +19,14 @@ with party as (
     select
         record.record_number,
         party.*,
-        coalesce(party.name_key, party.email) as shared_by
+        -- The initials, in any order: slips in a name do not make another person.
+        coalesce(
+            concat(
+                least(left(party.given_key, 1), left(party.family_key, 1)),
+                greatest(left(party.given_key, 1), left(party.family_key, 1))
+            ),
+            ''
+        ) as shared_by
     from core.party as party
     join identity.record as record using (source_system, source_object, source_id)
     where record.party_type = 'person'
@@ -49,7 +57,7 @@ number as (
 ),
 
 email_use as (
-    select email, count(distinct name_key) as names
+    select email, count(distinct shared_by) as names
     from party
     where email is not null
     group by email
@@ -67,18 +75,16 @@ select
     party.given_key as given,
     party.family_key as family,
     party.name_key,
+    nullif(replace(concat(party.family_key, party.given_key), ' ', ''), '') as spelt,
     party.name_hanzi as hanzi,
     array_to_string(list_sort(string_split(party.name_hanzi, '')), '') as hanzi_sorted,
     party.gender,
     cast(party.birth_date as varchar) as birth_date,
     nullif(regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g'), '') as national_text,
-    case when coalesce(email_use.names, 0) <= 10 then party.email end as email,
+    case when coalesce(email_use.names, 0) <= 4 then party.email end as email,
     case
-        when coalesce(email_use.names, 0) <= 10
-            and length(split_part(party.email, '@', 1)) >= 4
-            and split_part(party.email, '@', 1) not in (
-                'info', 'sales', 'office', 'admin', 'contact', 'service', 'support', 'mail', 'hello', 'marketing'
-            )
+        when coalesce(email_use.names, 0) <= 4
+            and regexp_matches(split_part(party.email, '@', 1), '[0-9].*[0-9].*[0-9]')
             then split_part(party.email, '@', 1)
     end as email_local,
     case when coalesce(first_use.names, 0) <= 10 then number.phone_1 end as phone_1,

@@ -26,7 +26,13 @@ class Evidence:
     different: str
     is_name: bool = False
     is_shared: bool = False  # families, neighbours and colleagues have it in common
+    kin: str | None = None  # words of the level at which related parties stand
     incomparable: str = "false"  # SQL over the pair: both have something, but not of one kind
+
+    @property
+    def kin_level(self) -> int | None:
+        """Position of the level at which related parties stand."""
+        return next((place for place, level in enumerate(self.levels) if level.words == self.kin), None)
 
     def on_side(self, side: str) -> str:
         """The condition `present` for the left (`l`) or right (`r`) record of a pair."""
@@ -43,7 +49,9 @@ class Key:
     @property
     def sql(self) -> str:
         """The key as one text, NULL as soon as one part is missing."""
-        return "concat_ws('|', " + ", ".join(self.expressions) + ")" if len(self.expressions) > 1 else self.expressions[0]
+        return (
+            "concat_ws('|', " + ", ".join(self.expressions) + ")" if len(self.expressions) > 1 else self.expressions[0]
+        )
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,12 @@ _PLACE = Evidence(
 
 _BOTH_HANZI = "hanzi_l is not null and hanzi_r is not null"
 _WHOLE_NAMES = "given_l is not null and family_l is not null and given_r is not null and family_r is not null"
+_SLIP = (
+    "(jaro_similarity(name_key_l, name_key_r) >= 0.85 and length(name_key_l) >= 8"
+    " and levenshtein(name_key_l, name_key_r) <= 1)"
+)
+# shulei gao against shu leigao: the same letters, begun elsewhere.
+_ROTATED = "(length(spelt_l) = length(spelt_r) and contains(concat(spelt_l, spelt_l), spelt_r))"
 _ONE_CHARACTER = (
     "length(hanzi_l) = 3 and length(hanzi_r) = 3 and (left(hanzi_l, 2) = left(hanzi_r, 2)"
     " or right(hanzi_l, 2) = right(hanzi_r, 2)"
@@ -194,19 +208,20 @@ _PERSON_NAME = Evidence(
     name="name",
     present="name_key{} is not null",
     is_name=True,
+    kin="same family name, other given name",
     levels=(
         Level(f"hanzi_l = hanzi_r and {_WHOLE_NAMES}", "same name", "hanzi"),
         Level(f"name_key_l = name_key_r and {_WHOLE_NAMES} and not ({_BOTH_HANZI})", "same name", "name_key"),
         Level(
+            f"{_WHOLE_NAMES} and (hanzi_sorted_l = hanzi_sorted_r or not ({_BOTH_HANZI}) and ({_SLIP} or {_ROTATED}))",
+            "same name but for a slip or the order",
+        ),
+        Level(f"{_WHOLE_NAMES} and name_key_l = name_key_r", "name that sounds the same"),
+        Level(
             f"{_WHOLE_NAMES} and not ({_BOTH_HANZI}) and ("
             f"({_similar('given_l', 'given_r', 0.88)} and {_similar('family_l', 'family_r', 0.88)})"
-            f" or ({_similar('given_l', 'family_r', 0.92)} and {_similar('family_l', 'given_r', 0.92)})"
-            " or jaro_winkler_similarity(name_key_l, name_key_r) >= 0.95)",
+            f" or ({_similar('given_l', 'family_r', 0.92)} and {_similar('family_l', 'given_r', 0.92)}))",
             "similar name",
-        ),
-        Level(
-            f"{_WHOLE_NAMES} and (name_key_l = name_key_r or hanzi_sorted_l = hanzi_sorted_r)",
-            "name that sounds the same",
         ),
         Level(f"{_WHOLE_NAMES} and {_ONE_CHARACTER}", "one character of the name differs"),
         Level(
@@ -223,7 +238,10 @@ _PERSON_NAME = Evidence(
             "one name is the same, the other missing",
         ),
         Level(f"{_WHOLE_NAMES} and {_similar('given_l', 'given_r', 0.92)}", "same given name, other family name"),
-        Level(f"{_WHOLE_NAMES} and {_similar('family_l', 'family_r', 0.92)}", "same family name, other given name"),
+        Level(
+            f"{_WHOLE_NAMES} and {_similar('family_l', 'family_r', 0.92)}",
+            "same family name, other given name",
+        ),
     ),
     different="different name",
 )

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from crm_quality.identity.mixture import Mixture, Patterns, estimate
+from crm_quality.identity.mixture import Column, Mixture, Patterns, estimate
 from crm_quality.identity.roles import Evidence, Kind
 
 SEED = 20
@@ -67,13 +67,12 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     )
     compared = _patterns(con, table, evidence, chosen)
     u = strangers.shares(least=0.5)
-    mixture = estimate(
-        compared, u, shared=[item.is_shared for item in evidence], names=[item.is_name for item in evidence]
-    )
+    columns = [
+        Column(shares, item.is_shared, item.is_name, item.kin_level) for item, shares in zip(evidence, u, strict=True)
+    ]
+    mixture = estimate(compared, columns)
     all_pairs = max(1.0, records * (records - 1) / 2)
-    matches = min(
-        max(mixture.matches / share, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records
-    )
+    matches = min(max(mixture.matches / share, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records)
     settings = _settings(evidence, mixture, u, min(0.5, matches / all_pairs))
     return Fit(settings, {"matches": round(mixture.matches / share), "iterations": mixture.iterations})
 
@@ -118,7 +117,9 @@ def _patterns(con: duckdb.DuckDBPyConnection, table: str, evidence: list[Evidenc
     ).fetchnumpy()
     levels = [np.asarray(rows[item.name], dtype=np.int64) for item in evidence]
     return Patterns(
-        np.column_stack(levels), np.asarray(rows["pairs"], dtype=np.float64), [len(item.levels) + 1 for item in evidence]
+        np.column_stack(levels),
+        np.asarray(rows["pairs"], dtype=np.float64),
+        [len(item.levels) + 1 for item in evidence],
     )
 
 
@@ -139,6 +140,7 @@ def _settings(evidence: list[Evidence], mixture: Mixture, u: list[np.ndarray], p
         ],
         "blocking_rules_to_generate_predictions": [],
         "retain_matching_columns": True,
+        "additional_columns_to_retain": ["country"],
         "retain_intermediate_calculation_columns": True,
         "probability_two_random_records_match": _shortened(prior),
         "linker_uid": "crm_quality",
@@ -148,7 +150,11 @@ def _settings(evidence: list[Evidence], mixture: Mixture, u: list[np.ndarray], p
 def _comparison(evidence: Evidence, m: np.ndarray, u: np.ndarray) -> dict[str, Any]:
     weights = falling(np.clip(np.log2(m / u), -LARGEST_WEIGHT, LARGEST_WEIGHT), m + u)
     levels: list[dict[str, Any]] = [
-        {"sql_condition": absent_condition(evidence), "label_for_charts": "nothing to compare", "is_null_level": True}
+        {
+            "sql_condition": absent_condition(evidence),
+            "label_for_charts": "nothing to compare",
+            "is_null_level": True,
+        }
     ]
     for level in evidence.levels:
         entry: dict[str, Any] = {"sql_condition": level.sql, "label_for_charts": level.words}

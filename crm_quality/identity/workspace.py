@@ -76,7 +76,7 @@ def splink_api(con: duckdb.DuckDBPyConnection, schema: str) -> Any:
 
 def register(api: Any, table: str) -> Any:
     """Splink reads the columns of a table only under its bare name; the scratch schema is the current one."""
-    return api.register(table.split(".")[-1])
+    return api.register(table.rsplit(".", maxsplit=1)[-1])
 
 
 def new_linker(api: Any, table: str, settings: dict[str, Any]) -> Any:

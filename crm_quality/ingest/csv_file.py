@@ -102,9 +102,7 @@ def read_header(file: Path, shape: Format, shown_as: Path) -> tuple[list[str], i
     return names, lines
 
 
-def read_csv(
-    con: duckdb.DuckDBPyConnection, file: Path, shape: Format, shown_as: Path
-) -> tuple[list[str], LineCount]:
+def read_csv(con: duckdb.DuckDBPyConnection, file: Path, shape: Format, shown_as: Path) -> tuple[list[str], LineCount]:
     """Read a file into the temporary tables `incoming` and `incoming_reject`.
 
     incoming: `line` (physical line where the record starts, from 1) and one VARCHAR column per header.
@@ -133,9 +131,7 @@ def read_csv(
     )
 
 
-def _parse(
-    con: duckdb.DuckDBPyConnection, file: Path, shape: Format, names: list[str], header_lines: int
-) -> None:
+def _parse(con: duckdb.DuckDBPyConnection, file: Path, shape: Format, names: list[str], header_lines: int) -> None:
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     con.execute("drop table if exists reject_line; drop table if exists reject_scan")
     con.execute(
@@ -201,9 +197,7 @@ def _with_one_line_end(file: Path, lines: _Lines) -> Iterator[Path]:
         yield Path(copy.name)
 
 
-def _collect_rejects(
-    con: duckdb.DuckDBPyConnection, ends: _Positions, solid: _Positions
-) -> _Positions:
+def _collect_rejects(con: duckdb.DuckDBPyConnection, ends: _Positions, solid: _Positions) -> _Positions:
     """Fill `incoming_reject` with physical line numbers; returns every line that rejected records cover.
 
     DuckDB reports one error per faulty column and the byte where the record starts; a record that lost
@@ -235,7 +229,8 @@ def _heights(con: duckdb.DuckDBPyConnection, names: list[str]) -> _Positions:
     """How many lines that are not blank each record covers: line breaks may stand inside quotes."""
     # A run of line breaks ends one solid line, however many blank ones it holds.
     breaks = " + ".join(f"coalesce(len(regexp_extract_all({quoted(n)}, '[\\r\\n]+')), 0)" for n in names)
-    return con.execute(f"select 1 + {breaks} as height from parsed order by rowid").fetchnumpy()["height"]
+    found = con.execute(f"select 1 + {breaks} as height from parsed order by rowid").fetchnumpy()
+    return np.asarray(found["height"], dtype=np.int64)
 
 
 def _number_records(

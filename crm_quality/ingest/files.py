@@ -24,7 +24,7 @@ def extract_dates(project: Project, source: Source) -> list[date]:
         return [max(undated)] if undated else []
     path = str(project.folder / source.path)
     dated = re.compile(re.escape(path).replace(re.escape("{date}"), r"(\d{4}-?\d{2}-?\d{2})") + "$")
-    matches = (dated.match(folder) for folder in glob.iglob(path.replace("{date}", "*")))
+    matches = (dated.match(folder) for folder in glob.iglob(path.replace("{date}", "*")))  # noqa: PTH207 (a path may be absolute)
     days = [_parse_date(match.group(1)) for match in matches if match]
     return sorted({day for day in days if day})
 
@@ -42,8 +42,7 @@ def find_files(project: Project, source: Source, name: str, day: date) -> list[P
     """The files of one object for one day, sorted. Raises SourceError when a required one is missing."""
     source_object = source.objects[name]
     folders = [
-        project.folder / source.path.replace("{date}", written)
-        for written in (day.isoformat(), day.strftime("%Y%m%d"))
+        project.folder / source.path.replace("{date}", written) for written in (day.isoformat(), day.strftime("%Y%m%d"))
     ]
     if "{date}" not in source.path:
         folders = folders[:1]

@@ -42,9 +42,7 @@ class LoadReport:
     problems: list[str] = field(default_factory=list)
 
 
-def load_object(
-    con: duckdb.DuckDBPyConnection, project: Project, source: Source, name: str, day: date
-) -> LoadReport:
+def load_object(con: duckdb.DuckDBPyConnection, project: Project, source: Source, name: str, day: date) -> LoadReport:
     """Load one object for one day; files that were loaded before, unchanged, are left as they are.
 
     A file that cannot be used becomes a problem of the report, not an exception: the other objects go on.
@@ -74,7 +72,8 @@ def load_object(
         [source.name, name, day],
     ).fetchone()
     assert counts is not None
-    return LoadReport(source.name, name, *(int(count or 0) for count in counts), loaded_now, problems)
+    files_read, records, rejected, unaccounted = (int(count or 0) for count in counts)
+    return LoadReport(source.name, name, files_read, records, rejected, unaccounted, loaded_now, problems)
 
 
 def header_of(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date) -> list[str]:

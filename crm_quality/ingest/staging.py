@@ -46,7 +46,12 @@ def build_staging(con: duckdb.DuckDBPyConnection, sources: list[Source], table: 
     newest = [c for c in ("modified_at", "created_at", "changed_at", "responded_at") if c in columns]
     order = ", ".join(
         [f"{column} desc nulls last" for column in newest]
-        + [" + ".join(f"({column} is not null)::int" for column in text_columns) + " desc", "row_hash", "file", "line"]
+        + [
+            " + ".join(f"({column} is not null)::int" for column in text_columns) + " desc",
+            "row_hash",
+            "file",
+            "line",
+        ]
     )
     con.execute(
         f"""create or replace table staging.{table} as
@@ -109,6 +114,8 @@ def _select(
             text = "null::varchar"
         else:
             text = _text(spec, found)
+            if column == "source_id":
+                text = f"nullif(trim({text}), '')"  # blanks around it do not make another record
             con.execute("insert into meta.mapped_column values (?, ?, ?, ?)", [source.name, name, table, column])
         if kind == "text":
             expressions.append(f"{text} as {column}")
@@ -147,10 +154,11 @@ def _typed(text: str, kind: str, shape: Format) -> str:
         return _number(text, kind, shape)
     if kind == "boolean":
         true, false = (
-            ", ".join(literal(value.lower()) for value in values)
-            for values in (shape.true_values, shape.false_values)
+            ", ".join(literal(value.lower()) for value in values) for values in (shape.true_values, shape.false_values)
         )
-        return f"case when lower(trim({text})) in ({true}) then true when lower(trim({text})) in ({false}) then false end"
+        return (
+            f"case when lower(trim({text})) in ({true}) then true when lower(trim({text})) in ({false}) then false end"
+        )
     formats = shape.dates + shape.timestamps if kind == "date" else shape.timestamps + shape.dates
     strptime = [format_ for format_ in formats if format_ != "epoch_ms"]
     options = []

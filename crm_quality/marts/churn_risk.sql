@@ -3,7 +3,8 @@
 -- one who is still there happens not to buy, so (1 - alive) + alive * ((alpha + T) / (alpha + T + 180 days)) ^ (r + frequency).
 -- It is the ratio of the BG/NBD likelihoods of the history with and without 180 days more (Fader, Hardie and Lee 2005, eq. 6).
 -- It is not 1 - alive: the model holds every one-time buyer for alive.
--- Bands: high from 0.7, medium from 0.4. Spend is compared with that of all customers with the same currency: top tenth, upper half.
+-- Bands: high from 0.7, medium from 0.4. Spend is compared with that of all persons, or organisations, who pay in the same currency:
+-- top tenth, upper half.
 -- High risk: call the top tenth, a coupon for the upper half. Medium risk: dedicated service for the top tenth, a coupon for the
 -- upper half. Otherwise nothing.
 -- customer_id          the customer
@@ -33,7 +34,9 @@ customer as (
         value.tenure_days - value.recency_days as silent_days,
         greatest(1, cast(round(1.0 * value.recency_days / nullif(value.frequency, 0)) as bigint)) as usual_gap_days,
         coalesce(value.probability_alive, 1) as probability_alive,
-        percent_rank() over (partition by value.currency order by summary.total_amount) as spend_rank,
+        percent_rank() over (
+            partition by summary.party_type, summary.currency order by summary.total_amount
+        ) as spend_rank,
         (1 - coalesce(value.probability_alive, 1))
         + coalesce(value.probability_alive, 1) * power(
             (model.alpha + value.tenure_days / 7.0) / (model.alpha + (value.tenure_days + policy.horizon_days) / 7.0),
@@ -42,7 +45,8 @@ customer as (
     from marts.customer_value as value
     cross join policy
     inner join marts.purchase_summary as summary on value.customer_id = summary.customer_id
-    inner join marts.purchase_model as model on value.currency is not distinct from model.currency
+    inner join marts.purchase_model as model
+        on summary.party_type = model.party_type and summary.currency is not distinct from model.currency
 ),
 
 banded as (

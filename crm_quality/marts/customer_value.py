@@ -1,8 +1,11 @@
 """Make marts.customer_value and marts.purchase_model. Belongs here: who gets which model. Does not: models.
 
-Every currency has models of its own. Where one has too few repeat customers, or its fit fails a check, buying
-is predicted with the purchase model of the currency with the most repeat customers (counts know no currency),
-and if that fails too with the observed rate; amounts with the mean of the customer's own purchases.
+Persons and organisations buy in different ways, so each have models of their own. How often they buy has no
+currency; what they pay is modelled in multiples of the typical amount of their currency, so that amounts in
+different currencies never meet, and a currency with few customers is modelled as well as the others.
+
+Where there are too few repeat customers, or a fit fails a check, buying is predicted with the purchase model of
+the other party type, and if that fails too with the observed rate; amounts are the mean of the customer's own.
 """
 
 from __future__ import annotations
@@ -55,11 +58,13 @@ create or replace table marts.customer_value (
 
 _MODEL_TABLE = """
 create or replace table marts.purchase_model (
+    party_type varchar,
     currency varchar,
     as_of_date date,
     model_version varchar,
     customers bigint,
     repeat_customers bigint,
+    typical_amount double,
     r double,
     alpha double,
     a double,
@@ -73,30 +78,33 @@ create or replace table marts.purchase_model (
 _COMMENTS = {
     "marts.customer_value": (
         "What a customer is worth: BG/NBD and Gamma-Gamma on the purchases in the customer's main currency. "
-        "Customers with orders only.",
+        "Customers with orders only; marts.purchase_model holds the models.",
         {
             "as_of_date": "extract date of the run",
             "frequency": "repeat purchases; all orders of one day are one purchase",
             "recency_days": "days from the first to the last purchase",
             "tenure_days": "days from the first purchase to as_of_date",
             "monetary_value": "mean amount of the repeat purchases; empty where there is none",
-            "probability_alive": "probability that the customer is still one; 1 for every one-time buyer, as the "
-            "model lets nobody leave before the second purchase; empty where the model knows no end",
+            "probability_alive": "still a customer: a probability; 1 for one-time buyers, as the model lets "
+            "nobody leave before the second purchase; empty where the model knows no end",
             "expected_purchases_12m": "expected purchases in the twelve months after as_of_date",
             "expected_order_value": "expected amount of one of these purchases",
-            "clv_12m": f"value of these purchases, discounted month by month at {ANNUAL_DISCOUNT_RATE:.0%} a year",
+            "clv_12m": f"value of these purchases, discounted at {ANNUAL_DISCOUNT_RATE:.0%} a year",
             "currency": "main currency: the one with the most purchases; empty where no source says",
             "model_version": "purchase model / value model",
         },
     ),
     "marts.purchase_model": (
-        "The models behind marts.customer_value, one row per currency. Time is in weeks.",
+        "The models behind marts.customer_value, by party type and currency. Time is in weeks. The currencies of a "
+        "party type share all but v.",
         {
+            "party_type": "person or organisation",
             "currency": "currency of the purchases; empty where no source says",
             "as_of_date": "extract date of the run",
             "model_version": "purchase model / value model",
-            "customers": "customers with this main currency",
+            "customers": "customers of this party type with this main currency",
             "repeat_customers": "those of them with a repeat purchase",
+            "typical_amount": "median over these customers of the mean amount of their purchases",
             "r": "BG/NBD: shape of the purchase rates",
             "alpha": "BG/NBD: scale of the purchase rates, weeks",
             "a": "BG/NBD: drop-out; empty where the model knows no end",
@@ -112,7 +120,7 @@ _COMMENTS = {
 
 @dataclass(frozen=True)
 class ValueReport:
-    """Customers valued, and the models used by currency ('' where no source says)."""
+    """Customers valued, and the models used by party type."""
 
     customers: int
     models: dict[str, str]
@@ -120,7 +128,7 @@ class ValueReport:
 
 @dataclass(frozen=True)
 class _Models:
-    """The models of one currency, and why they are substitutes."""
+    """The models of one party type, and why they are substitutes."""
 
     purchases: Fit
     values: Fit | None
@@ -137,43 +145,44 @@ def build_customer_value(con: duckdb.DuckDBPyConnection) -> ValueReport:
     con.execute(_MODEL_TABLE)
     lender: Fit | None = None
     report = ValueReport(0, {})
-    for currency, customers in _currencies(con):
+    for party_type, customers in _party_types(con):
         models = _fit_models(customers.head(MAX_FIT_CUSTOMERS), lender)
         if lender is None:
-            lender = replace(models.purchases, name=f"{models.purchases.name} of {currency or 'no currency'}")
+            lender = replace(models.purchases, name=f"{models.purchases.name} of {party_type}s")
         _write_values(con, customers, models)
-        _write_model(con, currency, customers, models)
-        report = ValueReport(
-            report.customers + len(customers), {**report.models, currency or "": models.version}
-        )
+        _write_models(con, party_type, models)
+        report = ValueReport(report.customers + len(customers), {**report.models, party_type: models.version})
     _comment(con)
     return report
 
 
-def _currencies(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str | None, pd.DataFrame]]:
-    """Each currency with its customers, the one with the most repeat customers first.
+def _party_types(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each party type with its customers, the one with more repeat customers first.
 
     The customers come in the order of a hash of their ids: the first of them are a fair sample.
     """
-    currencies = con.execute(
+    party_types = con.execute(
         """
-        select currency from marts.purchase_summary group by currency
-        order by count(*) filter (frequency > 0) desc, currency nulls last
+        select party_type from marts.purchase_summary group by party_type
+        order by count(*) filter (frequency > 0) desc, party_type
         """
     ).fetchall()
-    for (currency,) in currencies:
+    for (party_type,) in party_types:
         yield (
-            currency,
+            party_type,
             con.execute(
                 """
-            select customer_id, as_of_date, currency, frequency, recency_days, tenure_days,
-                recency_days / 7.0::double as recency, tenure_days / 7.0::double as "T",
-                monetary_value, mean_amount
-            from marts.purchase_summary
-            where currency is not distinct from ?
-            order by md5(customer_id), customer_id
-            """,
-                [currency],
+                select customer_id, as_of_date, currency, frequency, recency_days, tenure_days,
+                    recency_days / 7.0::double as recency, tenure_days / 7.0::double as "T",
+                    median(mean_amount) over (partition by currency) as typical_amount,
+                    monetary_value as repeat_amount,
+                    monetary_value / typical_amount as monetary_value,
+                    mean_amount / typical_amount as mean_amount
+                from marts.purchase_summary
+                where party_type = ?
+                order by md5(customer_id), customer_id
+                """,
+                [party_type],
             ).df(),
         )
 
@@ -201,13 +210,14 @@ def _try(fit: Callable[[pd.DataFrame], Fit], customers: pd.DataFrame) -> tuple[F
 
 def _write_values(con: duckdb.DuckDBPyConnection, customers: pd.DataFrame, models: _Models) -> None:
     histories = _predict_purchases(models.purchases, customers)
-    valued = customers.assign(order_value=expected_order_value(models.values, customers))
+    order_value = expected_order_value(models.values, customers) * customers["typical_amount"]
+    valued = customers.assign(order_value=order_value)
     with _registered(con, customers=valued, histories=histories):
         con.execute(
             """
             insert into marts.customer_value
             select customer.customer_id, customer.as_of_date, customer.frequency, customer.recency_days,
-                customer.tenure_days, customer.monetary_value,
+                customer.tenure_days, case when not isnan(customer.repeat_amount) then customer.repeat_amount end,
                 case when not isnan(history.alive) then round(history.alive, 6) end,
                 round(history.purchases, 6),
                 round(customer.order_value, 4),
@@ -237,23 +247,23 @@ def _predict_purchases(fit: Fit, customers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _write_model(
-    con: duckdb.DuckDBPyConnection, currency: str | None, customers: pd.DataFrame, models: _Models
-) -> None:
+def _write_models(con: duckdb.DuckDBPyConnection, party_type: str, models: _Models) -> None:
     parameters = {**models.purchases.parameters, **(models.values.parameters if models.values else {})}
     con.execute(
         """
         insert into marts.purchase_model
-        select ?, extract_date, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from meta.current_run
+        select party_type, currency, any_value(as_of_date), $version, count(*), count(*) filter (frequency > 0),
+            median(mean_amount), $r, $alpha, $a, $b, $p, $q, round($v * median(mean_amount), 4), $remark
+        from marts.purchase_summary
+        where party_type = $party_type
+        group by party_type, currency
         """,
-        [
-            currency,
-            models.version,
-            len(customers),
-            int((customers["frequency"] > 0).sum()),
-            *(parameters.get(name) for name in ("r", "alpha", "a", "b", "p", "q", "v")),
-            models.remark,
-        ],
+        {
+            "party_type": party_type,
+            "version": models.version,
+            "remark": models.remark,
+            **{name: parameters.get(name) for name in ("r", "alpha", "a", "b", "p", "q", "v")},
+        },
     )
 
 

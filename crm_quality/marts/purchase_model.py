@@ -1,6 +1,6 @@
 """Fit and use models of buying. Belongs here: models, their checks, fallbacks. Does not: tables.
 
-Time is in weeks throughout, as in the papers; money is in one currency per model.
+Time is in weeks throughout, as in the papers; money is in whatever unit the caller has.
 """
 
 from __future__ import annotations
@@ -74,23 +74,19 @@ def purchases_of(parameters: Mapping[str, float]) -> Fit:
 def fit_values(customers: pd.DataFrame) -> Fit:
     """Maximum likelihood Gamma-Gamma (Fader and Hardie 2013) with parameters p, q, v.
 
-    `customers` has one row per customer: frequency and monetary_value, the mean of the repeat purchases.
-    Raises FitRefusedError.
+    `customers` has one row per customer: frequency and monetary_value, the mean of the repeat purchases, in a
+    unit that makes a usual amount some 1: the search starts there. Raises FitRefusedError.
     """
     repeat = customers[(customers["frequency"] > 0) & (customers["monetary_value"] > 0)]
     _enough(len(repeat))
-    # v has the unit of money: unscaled, a currency in the millions is far from the start of the search.
-    unit = float(repeat["monetary_value"].median())
-    scaled = repeat.assign(monetary_value=repeat["monetary_value"] / unit)
-    parameters = _fit(load_library().value_model(), scaled[["frequency", "monetary_value"]])
+    parameters = _fit(load_library().value_model(), repeat[["frequency", "monetary_value"]])
     _check_bounds(parameters)
     if parameters["q"] <= 1:
         raise FitRefusedError(f"q = {parameters['q']:g}, but the expected value only exists for q > 1")
-    parameters = {**parameters, "v": _rounded(parameters["v"] * unit)}
     expected = parameters["v"] * parameters["p"] / (parameters["q"] - 1)
     observed = repeat["monetary_value"].mean()
     if not abs(expected / observed - 1) <= TOLERATED_VALUE_MISS:
-        raise FitRefusedError(f"it expects a mean amount of {expected:.2f} where it was {observed:.2f}")
+        raise FitRefusedError(f"it expects {expected / observed:.2f} times the mean amount that there was")
     return values_of(parameters)
 
 

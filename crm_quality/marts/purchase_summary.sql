@@ -2,6 +2,7 @@
 -- All orders of one day are one purchase. Only orders in the customer's main currency count, the one with the most
 -- purchases, as amounts in several currencies cannot be added up.
 -- customer_id         the customer
+-- party_type          person or organisation: the two buy in different ways
 -- as_of_date          extract date of the run
 -- currency            main currency; empty where no source says
 -- frequency           repeat purchases, that is without the first
@@ -23,6 +24,7 @@ with purchase as (
 
 select
     purchase.customer_id,
+    customer.party_type,
     run.extract_date as as_of_date,
     purchase.currency,
     count(*) - 1 as frequency,
@@ -34,8 +36,9 @@ select
     round(cast(avg(purchase.amount) as double), 4) as mean_amount,
     cast(sum(purchase.amount) as double) as total_amount
 from purchase
+inner join golden.customer as customer on purchase.customer_id = customer.customer_id
 cross join meta.current_run as run
-group by purchase.customer_id, purchase.currency, run.extract_date
+group by purchase.customer_id, purchase.currency, customer.party_type, run.extract_date
 qualify row_number() over (
     partition by purchase.customer_id
     order by count(*) desc, max(purchase.ordered_on) desc, purchase.currency nulls last

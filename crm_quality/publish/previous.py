@@ -35,7 +35,8 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "quality.reconciliation_difference": {
         "run_id": "varchar", "difference_id": "varchar", "kind": "varchar", "customer_id": "varchar",
-        "crm_source_id": "varchar", "erp_source_id": "varchar", "field": "varchar", "crm_value": "varchar",
+        "crm_source_system": "varchar", "crm_source_id": "varchar", "erp_source_system": "varchar",
+        "erp_source_id": "varchar", "currency": "varchar", "field": "varchar", "crm_value": "varchar",
         "erp_value": "varchar", "amount_difference": "decimal(18, 4)", "first_found_at": "date", "status": "varchar",
     },
 }  # fmt: skip

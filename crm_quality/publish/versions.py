@@ -18,19 +18,17 @@ META_TABLES = ("run", "source", "step", "decision")
 def refuse_if_doubtful(con: duckdb.DuckDBPyConnection, run_id: str, steps: list[str]) -> None:
     """The gate. Raises PublishRefusedError when a critical check failed, or a table is not of this run."""
     failed = con.execute(
-        "select check_id, failed_rows from quality.check_result "
+        "select check_id, coalesce(error, failed_rows || ' row(s)') from quality.check_result "
         "where run_id = ? and severity = 'critical' and not success order by check_id",
         [run_id],
     ).fetchall()
     if failed:
-        shown = "; ".join(f"{check} ({rows} row(s))" for check, rows in failed[:20])
+        shown = "\n".join(f"  {check}: {what}" for check, what in failed[:20])
         raise PublishRefusedError(
-            f"Not published: {len(failed)} critical check(s) failed: {shown}. "
-            "The rows are in quality.failure of the warehouse; the last published file stays."
+            f"Not published: {len(failed)} critical check(s) failed.\n{shown}\n"
+            "Failing rows are in quality.failure of the warehouse; the last published file stays."
         )
-    built = {
-        step for (step,) in con.execute("select step from meta.step where run_id = ?", [run_id]).fetchall()
-    }
+    built = {step for (step,) in con.execute("select step from meta.step where run_id = ?", [run_id]).fetchall()}
     stale = sorted(set(steps) - built)
     if stale:
         raise PublishRefusedError(
@@ -90,9 +88,7 @@ def published_tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
         "order by schema_name, table_name"
     ).fetchall()
     return [
-        (schema, table)
-        for schema, table in rows
-        if schema in SCHEMAS or (schema == "meta" and table in META_TABLES)
+        (schema, table) for schema, table in rows if schema in SCHEMAS or (schema == "meta" and table in META_TABLES)
     ]
 
 
@@ -106,9 +102,7 @@ def _write(con: duckdb.DuckDBPyConnection, target: Path, run_id: str) -> dict[st
             con.execute(f"create table target.{schema}.{table} as select * from {schema}.{table}")
             rows[f"{schema}.{table}"] = scalar(con, f"select count(*) from {schema}.{table}")
         _copy_comments(con)
-        con.execute(
-            "update target.meta.run set status = 'published', finished_at = now() where run_id = ?", [run_id]
-        )
+        con.execute("update target.meta.run set status = 'published', finished_at = now() where run_id = ?", [run_id])
         con.execute("checkpoint target")
     finally:
         con.execute("detach target")
@@ -165,4 +159,3 @@ def _forget_old(project: Project) -> None:
         version.unlink()
     for withdrawn in project.published.glob("*.withdrawn"):
         withdrawn.unlink()
-

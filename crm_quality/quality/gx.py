@@ -4,8 +4,10 @@ Does not belong here: what becomes of a verdict. Importing Great Expectations ta
 import of it stands inside the function that needs it.
 """
 
+import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -36,6 +38,7 @@ def shared_context() -> "EphemeralDataContext":
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     _teach_metrics()
@@ -44,8 +47,6 @@ def shared_context() -> "EphemeralDataContext":
 
 def _teach_metrics() -> None:
     """Metrics that Great Expectations lacks for DuckDB, or has in a form that would read rows into Python."""
-    import logging
-
     import sqlalchemy as sa
     from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
     from great_expectations.expectations.metrics.map_metric_provider.column_condition_partial import (
@@ -123,37 +124,44 @@ def warehouse_datasource(con: duckdb.DuckDBPyConnection) -> Iterator["SQLDatasou
             cursor.close()
 
 
-def validate(
-    datasource: "SQLDatasource", suite: Suite, relation: str, checks: Sequence[Check]
-) -> dict[str, Verdict]:
-    """Great Expectations' verdict on every check, in one validation.
+def validate(datasource: "SQLDatasource", suite: Suite, relations: Mapping[Check, str]) -> dict[Check, Verdict]:
+    """Great Expectations' verdict on every check, each on its relation: the suite's table or a view of it.
 
-    Metrics are bundled in common queries, so that one broken check may take others with it: what did not
-    run is then run alone.
+    Checks of one relation are validated together. Rules in SQL name their relation themselves, so that they
+    are all validated with the table: a batch of its own costs as much as five checks.
     """
-    if not checks:
-        return {}
-    schema, table = relation.split(".")
-    asset = datasource.add_table_asset(relation, table_name=table, schema_name=schema)
-    batch = asset.add_batch_definition_whole_table("all").get_batch()
-    verdicts = _validate_batch(batch, suite, relation, checks)
-    broken = [check for check in checks if verdicts[check.check_id].error]
-    if broken and len(checks) > 1:
-        for check in broken:
-            verdicts |= _validate_batch(batch, suite, relation, [check])
+    batches: dict[str, list[Check]] = defaultdict(list)
+    for check, relation in relations.items():
+        batches[suite.table if check.expectation == UNEXPECTED_ROWS else relation].append(check)
+    verdicts: dict[Check, Verdict] = {}
+    for name, checks in batches.items():
+        schema, table = name.split(".")
+        asset = datasource.add_table_asset(name, table_name=table, schema_name=schema)
+        batch = asset.add_batch_definition_whole_table("all").get_batch()
+        verdicts |= _validate_batch(batch, suite, {check: relations[check] for check in checks})
     return verdicts
 
 
-def _validate_batch(batch: Any, suite: Suite, relation: str, checks: Sequence[Check]) -> dict[str, Verdict]:
+def _validate_batch(batch: Any, suite: Suite, relations: Mapping[Check, str]) -> dict[Check, Verdict]:
+    """One validation. Its queries are shared: what one broken check takes with it is then run alone."""
+    verdicts = _validate_together(batch, suite, relations)
+    broken = [check for check, verdict in verdicts.items() if verdict.error]
+    if broken and len(relations) > 1:
+        for check in broken:
+            verdicts |= _validate_together(batch, suite, {check: relations[check]})
+    return verdicts
+
+
+def _validate_together(batch: Any, suite: Suite, relations: Mapping[Check, str]) -> dict[Check, Verdict]:
     from great_expectations.core import ExpectationSuite
 
     verdicts = {}
     expectations = []
-    for check in checks:
+    for check, relation in relations.items():
         try:
             expectations.append(_expectation(check, relation))
         except Exception as error:  # pydantic's, or Great Expectations' own: the suite's author must see it
-            verdicts[check.check_id] = Verdict(False, error=without_values(str(error)))
+            verdicts[check] = Verdict(False, error=without_values(str(error)))
     result = batch.validate(
         ExpectationSuite(name=suite.table, expectations=expectations),
         result_format={
@@ -162,13 +170,15 @@ def _validate_batch(batch: Any, suite: Suite, relation: str, checks: Sequence[Ch
             "return_unexpected_index_query": True,
         },
     )
-    by_id = {check.check_id: check for check in checks}
+    by_id = {check.check_id: check for check in relations}
     for entry in result.results:
         check = by_id[entry.expectation_config.meta["check_id"]]
         error_text = _error_of(entry.exception_info)
         query = (entry.result or {}).get("unexpected_index_query")
-        verdicts[check.check_id] = Verdict(
-            bool(entry.success) and not error_text, _failing_rows(suite, relation, check, query), error_text
+        verdicts[check] = Verdict(
+            bool(entry.success) and not error_text,
+            _failing_rows(suite, relations[check], check, query),
+            error_text,
         )
     return verdicts
 

@@ -107,9 +107,7 @@ def create_result_tables(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"comment on table {table} is {literal(description)}")
 
 
-def run_suite(
-    con: duckdb.DuckDBPyConnection, suite: Suite, run_id: str, extract_date: date
-) -> list[CheckOutcome]:
+def run_suite(con: duckdb.DuckDBPyConnection, suite: Suite, run_id: str, extract_date: date) -> list[CheckOutcome]:
     """Run every check of one table and write its results and failing rows.
 
     Must not be called inside a transaction: Great Expectations reads through a second cursor. A check that
@@ -122,21 +120,20 @@ def run_suite(
     _forget(con, suite.table, run_id, extract_date)
     job = _Job(con, suite, run_id)
     scopes = _scopes(con, suite)
-    outcomes: dict[str, CheckOutcome] = {}
-    with _scope_schema(con), warehouse_datasource(con) as datasource:
+    outcomes = {check: _outcome(check, success=None) for check in scopes.pop(None, [])}
+    with _scope_schema(con):
+        relations: dict[Check, str] = {}
+        counted: dict[Check, dict[str, int]] = {}
         for number, (condition, checks) in enumerate(scopes.items()):
-            if condition is None:
-                outcomes |= {check.check_id: _outcome(check, success=None) for check in checks}
-                continue
-            relation = _relation(con, suite, number, condition)
-            verdicts = validate(datasource, suite, relation, checks)
-            counted = _evaluated(con, suite, relation, checks)
-            for check in checks:
-                outcomes[check.check_id] = _settle(
-                    job, check, verdicts[check.check_id], counted[check.check_id]
-                )
+            relation = _relation(con, suite, number, condition or "")
+            relations |= dict.fromkeys(checks, relation)
+            counted |= _evaluated(con, suite, relation, checks)
+        with warehouse_datasource(con) as datasource:
+            verdicts = validate(datasource, suite, relations)
+        for check, verdict in verdicts.items():
+            outcomes[check] = _settle(job, check, verdict, counted[check])
     shown = _keys_shown(con, _prefix(suite.table), run_id)
-    results = [replace(outcomes[c.check_id], failing_keys=shown.get(c.check_id, ())) for c in suite.checks]
+    results = [replace(outcomes[c], failing_keys=shown.get(c.check_id, ())) for c in suite.checks]
     _write(con, results, run_id, extract_date)
     return results
 
@@ -262,9 +259,7 @@ def _settle(job: _Job, check: Check, verdict: Verdict, evaluated: Mapping[str, i
     if verdict.failing_rows is None:
         failed_rows = int(not verdict.success)
         counts = tuple(SourceCount(system, 1, failed_rows) for system in evaluated)
-        return _outcome(
-            check, verdict.success, evaluated_rows=total, failed_rows=failed_rows, by_source=counts
-        )
+        return _outcome(check, verdict.success, evaluated_rows=total, failed_rows=failed_rows, by_source=counts)
     failed: dict[str, int] = {}
     if not verdict.success or check.kwargs.get("mostly", 1) < 1:
         try:
@@ -349,7 +344,7 @@ def _keys_shown(con: duckdb.DuckDBPyConnection, check_prefix: str, run_id: str) 
 
 def _evaluated(
     con: duckdb.DuckDBPyConnection, suite: Suite, relation: str, checks: Sequence[Check]
-) -> dict[str, dict[str, int]]:
+) -> dict[Check, dict[str, int]]:
     """The rows each check looked at, per source system, in one scan."""
     system = "source_system" if suite.key == SOURCE_KEY else literal(suite.schema)
     counts = [_counted(check) for check in checks]
@@ -359,16 +354,14 @@ def _evaluated(
         # One check names a column that is not there; its own result says so. The rest count all rows.
         everything = ", ".join("count(*)" for _ in checks)
         rows = con.execute(f"select {system}, {everything} from {relation} group by 1").fetchall()
-    return {check.check_id: {str(row[0]): row[i] for row in rows} for i, check in enumerate(checks, start=1)}
+    return {check: {str(row[0]): row[i] for row in rows} for i, check in enumerate(checks, start=1)}
 
 
 def _counted(check: Check) -> str:
     """The rows a check speaks about: as it says, else those with a value, else all."""
     if check.population:
         return f"count(*) filter (where {check.population})"
-    needs_value = check.expectation.startswith("expect_column_values_") and not check.expectation.endswith(
-        "_null"
-    )
+    needs_value = check.expectation.startswith("expect_column_values_") and not check.expectation.endswith("_null")
     return f"count({check.kwargs['column']})" if needs_value else "count(*)"
 
 
@@ -379,18 +372,12 @@ def _prefix(table: str) -> str:
 
 def _forget(con: duckdb.DuckDBPyConnection, table: str, run_id: str, extract_date: date) -> None:
     """Drop what was said of the table on this day, and the failing rows of any other run."""
-    con.execute(
-        "delete from quality.failure where run_id <> ? or starts_with(check_id, ?)", [run_id, _prefix(table)]
-    )
+    con.execute("delete from quality.failure where run_id <> ? or starts_with(check_id, ?)", [run_id, _prefix(table)])
     for results in ("check_result", "check_result_by_source"):
-        con.execute(
-            f"delete from quality.{results} where table_name = ? and extract_date = ?", [table, extract_date]
-        )
+        con.execute(f"delete from quality.{results} where table_name = ? and extract_date = ?", [table, extract_date])
 
 
-def _write(
-    con: duckdb.DuckDBPyConnection, outcomes: Sequence[CheckOutcome], run_id: str, extract_date: date
-) -> None:
+def _write(con: duckdb.DuckDBPyConnection, outcomes: Sequence[CheckOutcome], run_id: str, extract_date: date) -> None:
     checked_at = datetime.now(UTC).replace(tzinfo=None)
     results = [
         (

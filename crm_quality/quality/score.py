@@ -50,3 +50,14 @@ def build_dimension_score(con: duckdb.DuckDBPyConnection, run_id: str, extract_d
         [run_id, extract_date],
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def forget_other_results(con: duckdb.DuckDBPyConnection, run_id: str, extract_date: date) -> None:
+    """Once all checks of a run are made: forget what earlier runs of the same day found, and their failing rows.
+
+    A check that has been taken out of its suite leaves nothing behind.
+    """
+    create_result_tables(con)
+    con.execute("delete from quality.failure where run_id <> ?", [run_id])
+    for table in ("check_result", "check_result_by_source"):
+        con.execute(f"delete from quality.{table} where extract_date = ? and run_id <> ?", [extract_date, run_id])

@@ -138,9 +138,7 @@ def _check(file: Path, table: str, number: int, entry: Any) -> Check:
     if not isinstance(kwargs, dict):
         raise CrmQualityError(f"{file}: {where}: kwargs: is missing")
     if not _CHECK_NAME.match(meta["check"]):
-        raise CrmQualityError(
-            f"{file}: {where}: meta.check: small letters, digits and _ only, beginning with a letter"
-        )
+        raise CrmQualityError(f"{file}: {where}: meta.check: small letters, digits and _ only, beginning with a letter")
     _one_of(file, f"{where}: meta.dimension", meta["dimension"], DIMENSIONS)
     _one_of(file, f"{where}: severity", entry.get("severity"), SEVERITIES)
     kind = entry.get("type")
@@ -170,9 +168,7 @@ def _check(file: Path, table: str, number: int, entry: Any) -> Check:
 def _only(file: Path, where: str, found: Mapping[str, Any], allowed: set[str]) -> None:
     unknown = sorted(set(found) - allowed)
     if unknown:
-        raise CrmQualityError(
-            f"{file}: {where}: unknown key {unknown[0]!r}; allowed: {', '.join(sorted(allowed))}"
-        )
+        raise CrmQualityError(f"{file}: {where}: unknown key {unknown[0]!r}; allowed: {', '.join(sorted(allowed))}")
 
 
 def _one_of(file: Path, where: str, value: Any, allowed: Sequence[str]) -> None:

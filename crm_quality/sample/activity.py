@@ -91,9 +91,7 @@ def _since_creation(rng: np.random.Generator, records: Frame, rows: Array, today
 
 
 def _real(records: Frame, *objects: int) -> Array:
-    return np.flatnonzero(
-        np.isin(records["object"], objects) & (records["entity"] >= 0) & ~records["is_deleted"]
-    )
+    return np.flatnonzero(np.isin(records["object"], objects) & (records["entity"] >= 0) & ~records["is_deleted"])
 
 
 def _interactions(context: Context, records: Frame) -> Frame:
@@ -218,9 +216,7 @@ def _loyalty(context: Context, records: Frame, trade: Trade) -> Frame:
     order_of[trade.orders["entity"][with_entity]] = with_entity
     order = np.where(kind == "earn", order_of[records["entity"][rows]], -1)
     earned = order >= 0
-    happened_at[earned] = trade.orders["ordered_on"][order[earned]].astype("datetime64[s]") + np.timedelta64(
-        12, "h"
-    )
+    happened_at[earned] = trade.orders["ordered_on"][order[earned]].astype("datetime64[s]") + np.timedelta64(12, "h")
     return {
         "source_id": identifiers.salesforce_ids("a0L", sequences.take("a0L", len(rows))),
         "party_id": records["source_id"][rows],

@@ -148,9 +148,7 @@ def pick_index(rng: np.random.Generator, options: int, size: int, skew: float = 
     if not skew:
         return rng.integers(0, options, size)
     weight = 1.0 / (np.arange(options) + 2.0) ** skew
-    return np.searchsorted(np.cumsum(weight) / weight.sum(), rng.random(size), side="right").clip(
-        0, options - 1
-    )
+    return np.searchsorted(np.cumsum(weight) / weight.sum(), rng.random(size), side="right").clip(0, options - 1)
 
 
 def moments_between(rng: np.random.Generator, first: Array, last: Array) -> Array:

@@ -72,9 +72,7 @@ def generate(
     name = words("products")["company"]
     (to / "crm_quality.yaml").write_text(f"name: {name}\ndefault_country: CN\n", encoding="utf-8")
     lines = {
-        f"{system}/{stem}": count
-        for system, folder in target.extracts.items()
-        for stem, count in folder.lines.items()
+        f"{system}/{stem}": count for system, folder in target.extracts.items() for stem, count in folder.lines.items()
     }
     return SampleSummary(customers, target.records, target.truth.ghosts, target.truth.damaged_cells, lines)
 

@@ -72,9 +72,7 @@ class DamageLog:
 
     frames: list[Frame] = field(default_factory=list)
 
-    def add(
-        self, table: str, column: str, kind: str, keys: tuple[Array, Array, Array], original: Text
-    ) -> None:
+    def add(self, table: str, column: str, kind: str, keys: tuple[Array, Array, Array], original: Text) -> None:
         """Note damages of one kind; `keys` are source systems, objects and ids, row by row."""
         size = len(original)
         if not size:

@@ -39,9 +39,7 @@ class ExtractFolder:
     started: set[str] = field(default_factory=set)
     lines: dict[str, int] = field(default_factory=dict)
 
-    def append(
-        self, rng: np.random.Generator, stem: str, object_name: str, table: str, columns: Columns
-    ) -> None:
+    def append(self, rng: np.random.Generator, stem: str, object_name: str, table: str, columns: Columns) -> None:
         """Add lines to `<stem>.csv`; the first column is the id. Some lines come twice, some come broken."""
         path = self.folder / f"{stem}.csv"
         header = list(columns)
@@ -82,9 +80,7 @@ class ExtractFolder:
             return b""
         target = io.BytesIO()
         style = "all_valid" if self.dialect.quoted else "none"
-        options = pa_csv.WriteOptions(
-            include_header=False, delimiter=self.dialect.delimiter, quoting_style=style
-        )
+        options = pa_csv.WriteOptions(include_header=False, delimiter=self.dialect.delimiter, quoting_style=style)
         pa_csv.write_csv(frame, target, options)
         return target.getvalue()
 
@@ -93,9 +89,7 @@ class ExtractFolder:
         content = line.rstrip(b"\n").replace(b"\n", b" ")
         if kind == 0:
             # Cut between two fields: a cut inside quotes would take the next line along.
-            cut = content.rfind(
-                (b'"' if self.dialect.quoted else b"") + delimiter, 0, max(len(content) * 2 // 3, 30)
-            )
+            cut = content.rfind((b'"' if self.dialect.quoted else b"") + delimiter, 0, max(len(content) * 2 // 3, 30))
             return content[: cut + self.dialect.quoted] + b"\n"
         if kind == 1 and self.dialect.quoted:
             # A quote inside some field of the second half: what follows it is no delimiter.

@@ -135,9 +135,7 @@ def write_opportunities(rng: np.random.Generator, extract: ExtractFolder, opport
         "唯一性ID": part["source_id"],
         "商机名称": part["title"],
         "客户ID": part["party_id"],
-        "销售阶段": np.select(
-            [state == "won", state == "lost"], ["赢单", "输单"], text(list(STAGES_FX))[part["step"]]
-        ),
+        "销售阶段": np.select([state == "won", state == "lost"], ["赢单", "输单"], text(list(STAGES_FX))[part["step"]]),
         "商机状态": np.select([state == "won", state == "lost"], ["赢单", "输单"], "进行中").astype(object),
         "商机金额": amount,
         "币种": part["currency"],
@@ -152,9 +150,7 @@ def write_opportunities(rng: np.random.Generator, extract: ExtractFolder, opport
     extract.append(rng, "商机", "NewOpportunityObj", "opportunity", columns)
 
 
-def write_interactions(
-    rng: np.random.Generator, extract: ExtractFolder, interactions: Frame, records: Frame
-) -> None:
+def write_interactions(rng: np.random.Generator, extract: ExtractFolder, interactions: Frame, records: Frame) -> None:
     """销售记录.csv."""
     at = np.flatnonzero(interactions["system"] == FXIAOKE)
     part = {name: column[at] for name, column in interactions.items()}

@@ -70,9 +70,9 @@ def add_ghosts(context: Context, records: Frame) -> Frame:
     if not count:
         return records
     kinds = text(list(KINDS))[np.searchsorted(np.cumsum(_SHARES)[:-1], rng.random(count), side="right")]
-    objects = pick(
-        rng, np.array([CONTACT, LEAD, FX_CONTACT, FX_LEAD, ACCOUNT, FX_ACCOUNT, KNA1]), count, 0.3
-    ).astype(np.int64)
+    objects = pick(rng, np.array([CONTACT, LEAD, FX_CONTACT, FX_LEAD, ACCOUNT, FX_ACCOUNT, KNA1]), count, 0.3).astype(
+        np.int64
+    )
     objects[kinds == "one_time_account"] = KNA1
     objects[kinds == "bulk_created"] = CONTACT
     invented = (kinds == "invented") & np.isin(objects, (ACCOUNT, FX_ACCOUNT, KNA1))
@@ -134,9 +134,9 @@ def _forget(ghosts: Frame) -> None:
 def _keep_time(rng: np.random.Generator, ghosts: Frame, today: np.datetime64) -> None:
     bulk = np.flatnonzero(ghosts["ghost"] == "bulk_created")
     # The burst: one evening, one user, a record every other second.
-    evening = (today - np.timedelta64(int(rng.integers(60, 900)), "D")).astype(
-        "datetime64[s]"
-    ) + np.timedelta64(21, "h")
+    evening = (today - np.timedelta64(int(rng.integers(60, 900)), "D")).astype("datetime64[s]") + np.timedelta64(
+        21, "h"
+    )
     ghosts["created_at"][bulk] = evening + (np.arange(len(bulk)) * 2 % 3600).astype("timedelta64[s]")
     ghosts["created_by"][bulk] = BULK_USER
     ghosts["modified_at"] = ghosts["created_at"].copy()
@@ -168,9 +168,7 @@ def _test(rng: np.random.Generator, ghosts: Frame, at: Array) -> None:
     _rename(ghosts, at, pick(rng, _TEST, len(at)))
     _unreachable(ghosts, at)
     ghosts["mobile"][at] = pick(rng, ("13800000000", "13800138000", "12345678", None), len(at))
-    ghosts["email"][at] = pick(
-        rng, ("test@test.com", "noreply@example.com", "test@example.com", None), len(at)
-    )
+    ghosts["email"][at] = pick(rng, ("test@test.com", "noreply@example.com", "test@example.com", None), len(at))
 
 
 def _bulk(rng: np.random.Generator, ghosts: Frame, at: Array) -> None:
@@ -184,9 +182,7 @@ def _bulk(rng: np.random.Generator, ghosts: Frame, at: Array) -> None:
 def _invent(rng: np.random.Generator, ghosts: Frame, at: Array) -> None:
     """Made up to meet a quota: a person with a mailbox that does not exist, never contacted."""
     _scramble_names(rng, ghosts, at)
-    ghosts["email"][at] = (
-        "user" + digits(1000 + ghosts["serial"][at]) + "@" + pick(rng, _DEAD_DOMAINS, len(at))
-    )
+    ghosts["email"][at] = "user" + digits(1000 + ghosts["serial"][at]) + "@" + pick(rng, _DEAD_DOMAINS, len(at))
     ghosts["mobile"][at] = None
     ghosts["birth_date"][at] = None
     bounced = at[rng.random(len(at)) < 0.7]

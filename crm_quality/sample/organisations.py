@@ -28,9 +28,7 @@ def plain(name: str) -> str:
     return "".join(c for c in name.lower().translate(_PLAIN) if c.isascii() and c.isalnum())
 
 
-def name_organisations(
-    rng: np.random.Generator, world: Frame, subsidiaries: float
-) -> list[tuple[Array, Array, str]]:
+def name_organisations(rng: np.random.Generator, world: Frame, subsidiaries: float) -> list[tuple[Array, Array, str]]:
     """Fill in the names of all organisations; returns the relations of parents and subsidiaries."""
     organisations = np.flatnonzero(~world["is_person"])
     world["industry_index"][organisations] = pick_index(
@@ -58,9 +56,7 @@ def _coin_brands(rng: np.random.Generator, world: Frame, at: Array, country: str
         )
         b = np.where(first.hanzi[a] == second.hanzi[b], (b + 1) % len(second.hanzi), b)
         world["brand_hanzi"][at] = first.hanzi[a] + second.hanzi[b]
-        world["brand"][at] = text(
-            [name.capitalize() for name in (first.pinyin[a] + second.pinyin[b]).tolist()]
-        )
+        world["brand"][at] = text([name.capitalize() for name in (first.pinyin[a] + second.pinyin[b]).tolist()])
         return
     vocabulary = words("companies")
     coined = pick(rng, vocabulary["coined_first"].split(), len(at)) + pick(
@@ -70,9 +66,7 @@ def _coin_brands(rng: np.random.Generator, world: Frame, at: Array, country: str
     world["brand"][at] = np.where(rng.random(len(at)) < 0.45, family, coined)
 
 
-def _found_groups(
-    rng: np.random.Generator, world: Frame, organisations: Array, share: float
-) -> tuple[Array, Array]:
+def _found_groups(rng: np.random.Generator, world: Frame, organisations: Array, share: float) -> tuple[Array, Array]:
     """Make some organisations children of others: a branch at home, or a company of its own abroad."""
     count = int(len(organisations) * share)
     if len(organisations) < 4 or not count:
@@ -89,9 +83,7 @@ def _found_groups(
     foreign_in_china = is_missing(world["brand_hanzi"][children]) & (world["country"][children] == 0)
     at = children[foreign_in_china]
     local = signs("brand_first")
-    index = np.array(
-        [hash_of(brand) % len(local.hanzi) for brand in world["brand"][at].tolist()], dtype=np.int64
-    )
+    index = np.array([hash_of(brand) % len(local.hanzi) for brand in world["brand"][at].tolist()], dtype=np.int64)
     world["brand_hanzi"][at] = (
         local.hanzi[index] + signs("brand_second").hanzi[index % len(signs("brand_second").hanzi)]
     )

@@ -80,9 +80,7 @@ def settle_households(rng: np.random.Generator, world: Frame, share: float) -> R
 
 def _marry(rng: np.random.Generator, world: Frame, first: Array, second: Array) -> None:
     # The wife or husband keeps a given name that fits: only the family name and the age are made to match.
-    world["birth"][second] = world["birth"][first] + rng.integers(-2200, 2200, len(first)).astype(
-        "timedelta64[D]"
-    )
+    world["birth"][second] = world["birth"][first] + rng.integers(-2200, 2200, len(first)).astype("timedelta64[D]")
     latin = is_missing(world["family_hanzi"][first])
     world["family"][second[latin]] = world["family"][first[latin]]
 
@@ -93,9 +91,7 @@ def _make_son(rng: np.random.Generator, world: Frame, father: Array, son: Array)
     world["birth"][father] = np.where(
         world["birth"][father] > limit, limit - (world["birth"][father] - limit) // 2, old_enough
     )
-    world["birth"][son] = world["birth"][father] + rng.integers(8_000, 12_500, len(son)).astype(
-        "timedelta64[D]"
-    )
+    world["birth"][son] = world["birth"][father] + rng.integers(8_000, 12_500, len(son)).astype("timedelta64[D]")
     for person in (father, son):
         wrong = person[world["gender"][person] != "male"]
         donor = (
@@ -146,7 +142,8 @@ def number_people(rng: np.random.Generator, world: Frame) -> None:
     """Resident identity numbers and mail addresses."""
     people = np.flatnonzero(world["is_person"])
     chinese = people[world["country"][people] == 0]
-    sequence = rng.integers(0, 499, len(chinese)) * 2 + (world["gender"][chinese] == "male") + 1
+    # The last digit of the sequence is odd for a man (GB 11643).
+    sequence = rng.integers(1, 499, len(chinese)) * 2 + (world["gender"][chinese] == "male")
     area = cities("CN").resident_area[pick_index(rng, len(cities("CN").resident_area), len(chinese), 0.3)]
     world["national_id"][chinese] = identifiers.resident_ids(
         area, day_text(world["birth"][chinese], "%Y%m%d"), sequence % 1000
@@ -160,9 +157,7 @@ def number_people(rng: np.random.Generator, world: Frame) -> None:
     world["email"][people[working]] = given[working] + "." + family[working] + "@" + domain
 
 
-def _private_mail(
-    rng: np.random.Generator, world: Frame, people: Array, given: Array, family: Array
-) -> Array:
+def _private_mail(rng: np.random.Generator, world: Frame, people: Array, given: Array, family: Array) -> Array:
     number = digits((world["number"][people] * 7919 + 13) % 10_000)
     style = rng.integers(0, 4, len(people))
     initial = text([name[:1] for name in given.tolist()])

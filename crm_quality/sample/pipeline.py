@@ -44,9 +44,7 @@ def build_opportunities(context: Context, records: Frame, trade: Trade) -> Frame
     row = np.where(orders["entity"] >= 0, row_of[np.maximum(orders["entity"], 0)], -1)
     sold = np.flatnonzero((row >= 0) & ~orders["is_return"] & (rng.random(len(row)) < 0.6))
     more = np.repeat(accounts, rng.poisson(0.9, len(accounts)))
-    outcome = pick(
-        rng, ("lost", "open", "open", "lost", "open", "lost", "lost", "open", "lost", "won"), len(more)
-    )
+    outcome = pick(rng, ("lost", "open", "open", "lost", "open", "lost", "lost", "open", "lost", "won"), len(more))
     rows = np.concatenate([row[sold], more])
     state = np.concatenate([np.full(len(sold), "won", object), outcome])
     closed = state != "open"
@@ -54,9 +52,7 @@ def build_opportunities(context: Context, records: Frame, trade: Trade) -> Frame
     ordered_on = orders["ordered_on"][sold]
     close[: len(sold)] = ordered_on - rng.integers(0, 9, len(sold)).astype("timedelta64[D]")
     lead_time = rng.integers(15, 150, len(sold)).astype("timedelta64[D]")
-    opened = np.maximum(
-        close[: len(sold)] - lead_time, records["created_at"][row[sold]].astype("datetime64[D]")
-    )
+    opened = np.maximum(close[: len(sold)] - lead_time, records["created_at"][row[sold]].astype("datetime64[D]"))
     opened = np.minimum(opened, close[: len(sold)])
     created[: len(sold)] = moments_between(rng, opened, opened)
     currency = np.concatenate([orders["currency"][sold], CURRENCY[records["country_index"][more]]])
@@ -64,9 +60,7 @@ def build_opportunities(context: Context, records: Frame, trade: Trade) -> Frame
         [orders["amount"][sold], np.round(rng.lognormal(14.6, 1.1, len(more)), -4).astype(np.int64)]
     )
     haggled = (np.arange(len(rows)) < len(sold)) & (rng.random(len(rows)) < 0.15)
-    amount = np.where(haggled, np.round(amount * rng.uniform(0.85, 1.2, len(rows)), -2), amount).astype(
-        np.int64
-    )
+    amount = np.where(haggled, np.round(amount * rng.uniform(0.85, 1.2, len(rows)), -2), amount).astype(np.int64)
     step = np.where(closed, 4, rng.integers(0, 5, len(rows)))
     opportunities: Frame = {
         "row": rows,
@@ -145,9 +139,7 @@ def build_stages(context: Context, opportunities: Frame) -> Frame:
         "source_id": identifiers.salesforce_ids("008", sequences.take("008", len(which))),
         "opportunity_id": opportunities["source_id"][at][which],
         "stage": np.where(last, np.where(state == "won", WON, LOST), stage),
-        "probability": np.where(
-            last, np.where(state == "won", 100, 0), _PROBABILITY[np.minimum(position, 4)]
-        ),
+        "probability": np.where(last, np.where(state == "won", 100, 0), _PROBABILITY[np.minimum(position, 4)]),
         "amount": opportunities["amount"][at][which],
         "close_date": opportunities["close_date"][at][which],
         "changed_by": opportunities["owner"][at][which],
@@ -179,9 +171,7 @@ def spoil_opportunities(context: Context, opportunities: Frame) -> None:
     at = chosen(rates.orphans)
     note(at, "party_source_id", "orphan", opportunities["party_id"][at])
     nobody = identifiers.salesforce_ids("001", 40_000_000_000 + rng.integers(0, 10**6, len(at)))
-    other = identifiers.mongo_ids(
-        opportunities["created_at"][at], rng.integers(0, 10**6, len(at)), 0x00DEAD00
-    )
+    other = identifiers.mongo_ids(opportunities["created_at"][at], rng.integers(0, 10**6, len(at)), 0x00DEAD00)
     opportunities["party_id"][at] = np.where(opportunities["system"][at] == SALESFORCE, nobody, other)
     at = chosen(rates.wrong_currency)
     note(at, "currency", "wrong_currency", opportunities["currency"][at])

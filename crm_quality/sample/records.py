@@ -105,9 +105,7 @@ def _memberships(rng: np.random.Generator, world: Frame, rates: DirtRates) -> Fr
     member[nowhere & ~chinese, SALESFORCE] = True
     entity, system = np.nonzero(member)
     first = np.arange(len(entity))
-    again = np.flatnonzero(
-        rng.random(len(entity)) < np.where(system == SAP, rates.duplicates / 2, rates.duplicates)
-    )
+    again = np.flatnonzero(rng.random(len(entity)) < np.where(system == SAP, rates.duplicates / 2, rates.duplicates))
     return {
         "entity": np.concatenate([entity, entity[again]]),
         "system": np.concatenate([system, system[again]]),
@@ -160,9 +158,7 @@ def source_ids(records: Frame, sequences: Sequences) -> Text:
         ids[at] = identifiers.salesforce_ids(prefix, sequences.take(prefix, len(at)))
     for number, machine in ((FX_ACCOUNT, 0x7A3E0001), (FX_CONTACT, 0x7A3E0002), (FX_LEAD, 0x7A3E0003)):
         at = np.flatnonzero(records["object"] == number)
-        ids[at] = identifiers.mongo_ids(
-            records["created_at"][at], sequences.take(str(machine), len(at)), machine
-        )
+        ids[at] = identifiers.mongo_ids(records["created_at"][at], sequences.take(str(machine), len(at)), machine)
     for person, base in ((True, 2_000_000), (False, 100_000)):
         at = np.flatnonzero((records["object"] == KNA1) & (records["is_person"] == person))
         # Two ranges that never meet, whatever the size: persons have even, organisations odd numbers.
@@ -268,9 +264,7 @@ def phone_text(rng: np.random.Generator, country: Array, national: Text, interna
     prefix, rest = text([part[0] for part in parts]), text([part[2] for part in parts])
     between = text([" ", "-", ""])[style]
     code = text(["+", "+", "00"])[style] + DIAL_CODE[country] + " "
-    mobile = np.array([part[0][:1] == "1" and len(part[0]) == 3 for part in parts], dtype=bool) & (
-        country == 0
-    )
+    mobile = np.array([part[0][:1] == "1" and len(part[0]) == 3 for part in parts], dtype=bool) & (country == 0)
     trunk = np.where(mobile, "", TRUNK[country])
     home_style = np.where(mobile & (between == "-"), "", between)
     return np.where(international, code + prefix + " " + rest, trunk + prefix + home_style + rest)
@@ -286,9 +280,7 @@ def _reach(rng: np.random.Generator, world: Frame, records: Frame, rates: DirtRa
     private = employed & (records["system"] == FXIAOKE) & (rng.random(size) < 0.3)
     records["email"] = np.where(private, world["email_private"][entity], world["email"][entity])
     records["mobile"] = blank(size)
-    records["mobile"][person] = phone_text(
-        rng, country[person], world["mobile"][entity[person]], abroad_here[person]
-    )
+    records["mobile"][person] = phone_text(rng, country[person], world["mobile"][entity[person]], abroad_here[person])
     switchboard = person & employed & (rng.random(size) < rates.shared_phone)
     # People who share a home share its landline: most keep it out of the CRM.
     landline = ~person | switchboard | (person & ~employed & (rng.random(size) < 0.35))
@@ -312,14 +304,12 @@ def _numbers(rng: np.random.Generator, world: Frame, records: Frame, rates: Dirt
     entity, objects = records["entity"], records["object"]
     size = len(entity)
     records["birth"] = world["birth"][entity].copy()
-    records["birth"][~has_field(objects, "birth_date") | (rng.random(size) < rates.missing_birth_date)] = (
-        np.datetime64("NaT", "D")
+    records["birth"][~has_field(objects, "birth_date") | (rng.random(size) < rates.missing_birth_date)] = np.datetime64(
+        "NaT", "D"
     )
     given_id = has_field(objects, "national_id") & (rng.random(size) < 0.3)
     records["national_id"] = choose(given_id, world["national_id"][entity], None)
-    with_tax = (
-        has_field(objects, "tax_id") & ~records["is_person"] & (rng.random(size) >= rates.missing_tax_id)
-    )
+    with_tax = has_field(objects, "tax_id") & ~records["is_person"] & (rng.random(size) >= rates.missing_tax_id)
     records["tax_id"] = choose(with_tax, world["tax_id"][entity], None)
     known = has_field(objects, "gender") & (rng.random(size) < 0.7)
     records["gender"] = choose(known, world["gender"][entity], None)

@@ -160,9 +160,7 @@ def _leads(rng: np.random.Generator, extract: ExtractFolder, part: Frame) -> Col
     }
 
 
-def write_opportunities(
-    rng: np.random.Generator, extract: ExtractFolder, opportunities: Frame, stages: Frame
-) -> None:
+def write_opportunities(rng: np.random.Generator, extract: ExtractFolder, opportunities: Frame, stages: Frame) -> None:
     """Opportunity.csv and OpportunityHistory.csv."""
     part = {name: column[opportunities["system"] == SALESFORCE] for name, column in opportunities.items()}
     state = part["state"]

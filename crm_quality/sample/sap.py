@@ -35,17 +35,13 @@ def _client(size: int) -> Text:
 
 def _clean(values: Text) -> Text:
     """Unquoted files cannot hold their own delimiter."""
-    return text(
-        [None if value is None else value.replace(";", ",").replace('"', "'") for value in values.tolist()]
-    )
+    return text([None if value is None else value.replace(";", ",").replace('"', "'") for value in values.tolist()])
 
 
 def _split_names(names: Text) -> tuple[Text, Text]:
     """NAME1 takes 35 characters, the rest goes on in NAME2 with the next word."""
     first, second = names.copy(), np.full(len(names), None, object)
-    for row in np.flatnonzero(
-        [name is not None and len(name) > _NAME_WIDTH for name in names.tolist()]
-    ).tolist():
+    for row in np.flatnonzero([name is not None and len(name) > _NAME_WIDTH for name in names.tolist()]).tolist():
         cut = names[row].rfind(" ", 0, _NAME_WIDTH + 1)
         if cut > 0:
             first[row], second[row] = names[row][:cut], names[row][cut + 1 :]
@@ -178,7 +174,5 @@ def _write_orders(rng: np.random.Generator, extract: ExtractFolder, trade: Trade
         "ERDAT": _day(orders["ordered_on"])[order],
     }
     negative = lines["quantity"] < 0
-    columns["KWMENG"][negative] = text(
-        [value.replace("-", "") + "-" for value in columns["KWMENG"][negative].tolist()]
-    )
+    columns["KWMENG"][negative] = text([value.replace("-", "") + "-" for value in columns["KWMENG"][negative].tolist()])
     extract.append(rng, "VBAP", "VBAP", "order_line", columns)

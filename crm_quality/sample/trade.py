@@ -51,9 +51,7 @@ def catalogue() -> Frame:
                 )
             )
     names = ("source_id", "name", "category", "subcategory", "price", "valid_from", "is_active")
-    products: Frame = {
-        name: text(list(column)) for name, column in zip(names, zip(*rows, strict=True), strict=True)
-    }
+    products: Frame = {name: text(list(column)) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
     products["price"] = products["price"].astype(np.int64)
     products["valid_from"] = products["valid_from"].astype("datetime64[D]")
     products["is_active"] = products["is_active"].astype(bool)
@@ -69,9 +67,7 @@ def build_trade(context: Context, world: Frame, records: Frame) -> Trade:
     orders, lines = _with_returns(rng, orders, lines, today)
     orders["source_id"] = digits(4_500_000_000 + sequences.take("order", len(orders["row"])), 10)
     lines["source_id"] = orders["source_id"][lines["order"]]
-    orders["amount"] = (
-        np.bincount(lines["order"], lines["amount"], len(orders["row"])).round().astype(np.int64)
-    )
+    orders["amount"] = np.bincount(lines["order"], lines["amount"], len(orders["row"])).round().astype(np.int64)
     orders["cancelled"] = (rng.random(len(orders["row"])) < context.rates.cancelled) & ~orders["is_return"]
     orders["opportunity_id"] = blank(len(orders["row"]))
     invoices = _invoices(context, records, orders)
@@ -143,9 +139,7 @@ def _lines(rng: np.random.Generator, world: Frame, records: Frame, orders: Frame
     product = np.where(rng.random(len(order)) < 0.6, near, popular)
     # Nobody buys a screw compressor for the garden.
     costly = products["price"][product] > 1_500_000
-    product = np.where(
-        person[order] & costly, (popular * 7 + 13) % PRODUCTS_PER_LINE + 11 * PRODUCTS_PER_LINE, product
-    )
+    product = np.where(person[order] & costly, (popular * 7 + 13) % PRODUCTS_PER_LINE + 11 * PRODUCTS_PER_LINE, product)
     quantity = np.minimum(rng.geometric(np.where(person[order], 0.75, 0.35)), 40)
     country = orders["country"][order]
     price = products["price"][product] * np.array(RATE)[country] * (1 - orders["discount"][order] / 100)
@@ -161,9 +155,7 @@ def _lines(rng: np.random.Generator, world: Frame, records: Frame, orders: Frame
     }
 
 
-def _with_returns(
-    rng: np.random.Generator, orders: Frame, lines: Frame, today: np.datetime64
-) -> tuple[Frame, Frame]:
+def _with_returns(rng: np.random.Generator, orders: Frame, lines: Frame, today: np.datetime64) -> tuple[Frame, Frame]:
     """Some orders come back whole: a document of its own, with everything negative."""
     back = np.flatnonzero(
         (rng.random(len(orders["row"])) < 0.012) & (orders["ordered_on"] + np.timedelta64(40, "D") < today)
@@ -214,9 +206,7 @@ def _payments(context: Context, invoices: Frame) -> Frame:
     partly = (draw >= rates.unpaid) & (draw < rates.unpaid + rates.partly_paid)
     in_two = ~unpaid & ~partly & (rng.random(size) < 0.06)
     owed = invoices["amount"] + invoices["tax"]
-    first_part = np.where(partly | in_two, np.round(owed * rng.uniform(0.3, 0.7, size)), owed).astype(
-        np.int64
-    )
+    first_part = np.where(partly | in_two, np.round(owed * rng.uniform(0.3, 0.7, size)), owed).astype(np.int64)
     settled = ~unpaid & ~invoices["cancelled"]
     first, second = np.flatnonzero(settled & (paid_on < today)), np.flatnonzero(settled & in_two)
     later = paid_on[second] + rng.integers(10, 45, len(second)).astype("timedelta64[D]")

@@ -58,9 +58,7 @@ def spoil_records(context: Context, world: Frame, records: Frame) -> None:
 
 
 def _pinyin_rows(world: Frame, records: Frame) -> Array:
-    return np.flatnonzero(
-        records["latin"] & records["is_person"] & (world["country"][records["entity"]] == 0)
-    )
+    return np.flatnonzero(records["latin"] & records["is_person"] & (world["country"][records["entity"]] == 0))
 
 
 def _note(log: DamageLog, records: Frame, column: str, kind: str, at: Array, *of_entity: Text) -> None:
@@ -235,9 +233,7 @@ def _spoil_address(context: Context, world: Frame, records: Frame, free: Mask) -
 
 def _spoil_birth_dates(context: Context, records: Frame) -> None:
     rng, rates, log = context.rng, context.rates, context.log
-    hit = ~is_missing(records["birth_date"]) & (
-        rng.random(len(records["entity"])) < rates.impossible_birth_date
-    )
+    hit = ~is_missing(records["birth_date"]) & (rng.random(len(records["entity"])) < rates.impossible_birth_date)
     at = np.flatnonzero(hit)
     log.add("party", "birth_date", "impossible_date", keys_of(records, at), records["birth_date"][at])
     records["birth_date"][at] = pick(rng, IMPOSSIBLE_DATES, len(at))

@@ -78,11 +78,7 @@ def build_chunk(context: Context, first: int, size: int) -> Chunk:
 def _first_contact(rng: np.random.Generator, size: int, today: np.datetime64) -> Array:
     """The day a customer came; the company has grown since 2018, so more came lately."""
     range_days = int((today - np.datetime64("2018-01-01", "D")).astype(np.int64))
-    return (
-        today
-        - np.timedelta64(20, "D")
-        - (range_days * rng.random(size) ** 1.3 * 0.98).astype("timedelta64[D]")
-    )
+    return today - np.timedelta64(20, "D") - (range_days * rng.random(size) ** 1.3 * 0.98).astype("timedelta64[D]")
 
 
 def _settle(rng: np.random.Generator, world: Frame) -> None:

@@ -40,9 +40,7 @@ class Column(_Strict):
     it matches is taken out) and `values` (old: new) are applied.
     """
 
-    column: Annotated[
-        tuple[str, ...], BeforeValidator(lambda v: (str(v),) if isinstance(v, str | int) else v)
-    ] = ()
+    column: Annotated[tuple[str, ...], BeforeValidator(lambda v: (str(v),) if isinstance(v, str | int) else v)] = ()
     columns: tuple[str, ...] = ()
     join: str = " "
     constant: str | None = None
@@ -139,9 +137,7 @@ def load_source(file: Path) -> Source:
     layout = content.pop("layout", None)
     if layout is not None:
         if layout not in layouts():
-            raise CrmQualityError(
-                f"{file}: layout: there is no layout {layout!r}; built in: {', '.join(layouts())}"
-            )
+            raise CrmQualityError(f"{file}: layout: there is no layout {layout!r}; built in: {', '.join(layouts())}")
         base = yaml.safe_load((BUILT_IN / f"{layout}.yaml").read_text(encoding="utf-8"))
         content = _laid_over(base, content)
     try:
@@ -155,8 +151,7 @@ def load_sources(project: Project) -> list[Source]:
     files = sorted(project.sources.glob("*.yaml"))
     if not files:
         raise CrmQualityError(
-            f"{project.sources} holds no source: add one YAML file per system "
-            "(`crm-quality init` writes an example)."
+            f"{project.sources} holds no source: add one YAML file per system (`crm-quality init` writes an example)."
         )
     return [load_source(file) for file in files]
 

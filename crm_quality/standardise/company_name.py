@@ -62,11 +62,7 @@ def _problem(name: str) -> str | None:
         return "placeholder" if is_placeholder_word(name) and _LETTER.search(name) else "no letters"
     folded = fold(name)
     words = folded.split()
-    if (
-        is_placeholder_word(name)
-        or is_repeated(folded.replace(" ", ""))
-        or name in load("companies")["legal_forms"]
-    ):
+    if is_placeholder_word(name) or is_repeated(folded.replace(" ", "")) or name in load("companies")["legal_forms"]:
         return "placeholder"
     without_form = _latin_core(name)[0].split() if not has_hanzi(name) else words
     if any(list_ and all(_is_no_name(word) for word in list_) for list_ in (words, without_form)):
@@ -208,9 +204,7 @@ def _latin_core(name: str) -> tuple[str, str | None, bool]:
 def _words(text: str) -> list[str]:
     """Folded words, with the letters of dotted abbreviations joined: S.A. de C.V. as sa de cv."""
     text = text.replace("&", " and ").replace("+", " and ")
-    text = re.sub(
-        r"(?<![^\W_])((?:[^\W\d_]\.){1,5}[^\W\d_]?)(?![^\W_])", lambda m: m[1].replace(".", "") + " ", text
-    )
+    text = re.sub(r"(?<![^\W_])((?:[^\W\d_]\.){1,5}[^\W\d_]?)(?![^\W_])", lambda m: m[1].replace(".", "") + " ", text)
     # A/S and K/S are legal forms; the slash between whole words is not.
     text = re.sub(r"\b([A-Za-z])/([A-Za-z])\b", r"\1\2", text)
     return fold(text).split()

@@ -89,11 +89,7 @@ def _domain(host: str) -> tuple[str | None, str | None]:
     host = host.rstrip(".")
     if len(host.rpartition(".")[2]) < 2:
         return None, "syntax"
-    if (
-        host in _RESERVED
-        or host.endswith(tuple(f".{name}" for name in _RESERVED))
-        or host.endswith(_RESERVED_TOP)
-    ):
+    if host in _RESERVED or host.endswith(tuple(f".{name}" for name in _RESERVED)) or host.endswith(_RESERVED_TOP):
         return None, "domain cannot receive mail"
     try:
         checked = validate_email(f"a@{host}", check_deliverability=False)

@@ -96,12 +96,7 @@ def _why_nothing(value: str | None) -> str | None:
 
 def _is_dummy(text: str) -> bool:
     # A resident id of one repeated digit may end in X, which is only its check character.
-    return (
-        is_placeholder_word(text)
-        or is_repeated(text, 4)
-        or is_repeated(text[:-1], 8)
-        or is_dummy_number(text)
-    )
+    return is_placeholder_word(text) or is_repeated(text, 4) or is_repeated(text[:-1], 8) or is_dummy_number(text)
 
 
 def _chinese_tax_id(text: str) -> TaxId:

@@ -231,9 +231,7 @@ def build_lookup(con: duckdb.DuckDBPyConnection, kind: str, default_country: str
     lookup = LOOKUPS[kind]
     fingerprint = _fingerprint(default_country if lookup.with_country else "")
     con.execute("create schema if not exists standard; create schema if not exists meta")
-    con.execute(
-        "create table if not exists meta.standardiser_version (kind varchar primary key, version varchar)"
-    )
+    con.execute("create table if not exists meta.standardiser_version (kind varchar primary key, version varchar)")
     inputs = ", ".join(lookup.inputs)
     con.execute(f"create or replace temp table lookup_input({inputs}) as {lookup.distinct}")
     _known(con, lookup, fingerprint)
@@ -242,9 +240,7 @@ def build_lookup(con: duckdb.DuckDBPyConnection, kind: str, default_country: str
     new = con.execute(
         f"select * from lookup_input where not exists (from lookup_known as known where {same}) order by all"
     ).fetchall()
-    standardise = partial(
-        _rows, lookup.standardise, lookup.with_country, default_country, len(lookup.outputs)
-    )
+    standardise = partial(_rows, lookup.standardise, lookup.with_country, default_country, len(lookup.outputs))
     for rows in _computed(standardise, new):
         _insert(con, lookup, rows)
     # The version goes first and comes back last: a run killed in between computes everything again.
@@ -263,9 +259,7 @@ def _known(con: duckdb.DuckDBPyConnection, lookup: Lookup, fingerprint: str) -> 
     """Fill temp table lookup_known with the results of the last run; with none if they may have changed."""
     columns = ", ".join(f"{name} {type_}" for name, type_ in lookup.columns.items())
     con.execute(f"create or replace temp table lookup_known ({columns})")
-    stored = con.execute(
-        "select version from meta.standardiser_version where kind = ?", [lookup.kind]
-    ).fetchone()
+    stored = con.execute("select version from meta.standardiser_version where kind = ?", [lookup.kind]).fetchone()
     if stored == (fingerprint,):
         con.execute(f"insert into lookup_known by name from {lookup.table}")
 
@@ -324,9 +318,7 @@ def _insert(con: duckdb.DuckDBPyConnection, lookup: Lookup, rows: list[Row]) -> 
 
     kinds = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "DATE": pa.date32()}
     columns = zip(*rows, strict=True)
-    arrays = [
-        pa.array(column, kinds[type_]) for column, type_ in zip(columns, lookup.columns.values(), strict=True)
-    ]
+    arrays = [pa.array(column, kinds[type_]) for column, type_ in zip(columns, lookup.columns.values(), strict=True)]
     con.register("lookup_result", pa.table(arrays, names=list(lookup.columns)))
     con.execute("insert into lookup_known by name from lookup_result")
     con.unregister("lookup_result")

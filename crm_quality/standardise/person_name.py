@@ -50,9 +50,7 @@ _FREQUENT = 110
 EMPTY = PersonName(None, None, None, None, None, None, None, None)
 
 
-def standardise_person_name(
-    full_name: str | None, given_name: str | None, family_name: str | None
-) -> PersonName:
+def standardise_person_name(full_name: str | None, given_name: str | None, family_name: str | None) -> PersonName:
     """One standard form of a name that came in up to three fields; never raises.
 
     Given and family name win over the full name, which is split where they are missing. `name_key` holds the
@@ -216,11 +214,7 @@ def _generation(family: str) -> tuple[str, str]:
 def _is_family_first(words: list[str]) -> bool:
     """WANG Wei, or a pinyin name of which only the first word is a frequent surname: Wang Xiaoming, Li Na."""
     rest = words[1:]
-    if (
-        words[0].isupper()
-        and len(words[0]) > 2
-        and not any(word.isupper() or word.isdigit() for word in rest)
-    ):
+    if words[0].isupper() and len(words[0]) > 2 and not any(word.isupper() or word.isdigit() for word in rest):
         return True
     if not _latin_surname(words[0]) or _latin_surname(words[-1]):
         return False
@@ -235,9 +229,7 @@ def _latin_surname(word: str) -> bool:
 def _surname_readings(first: int | None = None) -> frozenset[str]:
     """Pinyin of the compound surnames and of the `first` most frequent single ones, or of all."""
     single = load("names")["surnames"].split()[:first]
-    return frozenset(
-        "".join(surname_syllables(name)) for name in [*single, *word_set("names", "compound_surnames")]
-    )
+    return frozenset("".join(surname_syllables(name)) for name in [*single, *word_set("names", "compound_surnames")])
 
 
 def _is_pinyin(word: str) -> bool:
@@ -248,8 +240,7 @@ def _is_pinyin(word: str) -> bool:
         if not text:
             return True
         return left > 0 and any(
-            text[:length] in known and covered(text[length:], left - 1)
-            for length in range(1, min(6, len(text)) + 1)
+            text[:length] in known and covered(text[length:], left - 1) for length in range(1, min(6, len(text)) + 1)
         )
 
     return bool(word) and word.isascii() and covered(word.replace(" ", ""), 3)

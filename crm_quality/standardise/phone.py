@@ -81,9 +81,7 @@ def _parse(text: str, country: str | None) -> Phone:
 
 def _judged(national: str, e164: str, kind: str) -> Phone:
     tail = national[-_SUBSCRIBER:]
-    if national in word_set("placeholders", "numbers") or (
-        kind == "mobile" and is_dummy_number(tail, _SUBSCRIBER)
-    ):
+    if national in word_set("placeholders", "numbers") or (kind == "mobile" and is_dummy_number(tail, _SUBSCRIBER)):
         return Phone(None, None, "placeholder")
     return Phone(e164, kind, None)
 

@@ -5,9 +5,7 @@ import re
 from crm_quality.standardise.text import clean
 
 _SCHEME = re.compile(r"^(?:[a-z][a-z0-9+-]*:/+|https?:|/+)")
-_HOST = re.compile(
-    r"^(?=.{4,253}$)(?:[^\W_](?:[^\W_]|-){0,61}(?<!-)\.)+(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{2,59})$"
-)
+_HOST = re.compile(r"^(?=.{4,253}$)(?:[^\W_](?:[^\W_]|-){0,61}(?<!-)\.)+(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{2,59})$")
 _ADDRESS = re.compile(r"[a-z]+://[^\s#]+|www\.[^\s#]+")
 # File names, not top-level domains: what a hyperlink field of a desktop database leaves behind.
 _NOT_TOP = (".htm", ".html", ".php", ".asp", ".aspx", ".jsp", ".jpg", ".png", ".gif", ".pdf", ".doc", ".xls")

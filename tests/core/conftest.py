@@ -80,9 +80,7 @@ def core(con: duckdb.DuckDBPyConnection) -> Callable[..., Rows]:
             }
             staged = known | row
             marks = ", ".join("?" for _ in staged)
-            con.execute(
-                f"insert into staging.{table} ({', '.join(staged)}) values ({marks})", list(staged.values())
-            )
+            con.execute(f"insert into staging.{table} ({', '.join(staged)}) values ({marks})", list(staged.values()))
         build_lookups(con, "CN")
         sql = (PACKAGE / "core" / f"{table}.sql").read_text(encoding="utf-8")
         con.execute(f"create or replace table core.{table} as {sql}")

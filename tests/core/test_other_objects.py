@@ -38,13 +38,8 @@ def _written(column: str, kind: str) -> list[str]:
 @pytest.mark.parametrize("table", OBJECTS)
 def test_a_model_is_one_select_that_spark_can_run_too(table: str) -> None:
     sql = (PACKAGE / "core" / f"{table}.sql").read_text(encoding="utf-8")
-    (spark,) = sqlglot.transpile(
-        sql, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE
-    )
-    assert (
-        sqlglot.parse_one(spark, read="spark").named_selects
-        == sqlglot.parse_one(sql, read="duckdb").named_selects
-    )
+    (spark,) = sqlglot.transpile(sql, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+    assert sqlglot.parse_one(spark, read="spark").named_selects == sqlglot.parse_one(sql, read="duckdb").named_selects
 
 
 @pytest.mark.parametrize("table", OBJECTS)

@@ -179,9 +179,7 @@ def test_the_name_problem_is_that_of_the_name_that_counts(core: Core) -> None:
         (None, False),
     ],
 )
-def test_a_birth_date_before_1900_or_after_the_extract_is_none(
-    core: Core, born: str | None, kept: bool
-) -> None:
+def test_a_birth_date_before_1900_or_after_the_extract_is_none(core: Core, born: str | None, kept: bool) -> None:
     (row,) = core("party", {"birth_date": born, "birth_date_raw": "as it came"})
     assert row["birth_date"] == (date.fromisoformat(born) if kept and born else None)
     assert row["birth_date_raw"] == "as it came"

@@ -1,4 +1,4 @@
-"""A warehouse as golden models and marts find it. Belongs here: empty inputs, rows for them. Does not: tests."""
+"""A warehouse as golden models and marts find it. Belongs here: input tables and rows. Does not: tests."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -125,17 +125,13 @@ def warehouse(mapped: Sequence[str] = MAPPED) -> duckdb.DuckDBPyConnection:
 
 def on_day(con: duckdb.DuckDBPyConnection, day: date) -> None:
     """Make `day` the extract date of the run."""
-    con.execute(
-        "create or replace table meta.current_run as select 'r' as run_id, ?::date as extract_date", [day]
-    )
+    con.execute("create or replace table meta.current_run as select 'r' as run_id, ?::date as extract_date", [day])
 
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, *rows: Row) -> None:
     """Put rows into a table; columns that a row does not name are NULL."""
     for row in rows:
-        con.execute(
-            f"insert into {table} ({', '.join(row)}) values ({', '.join('?' * len(row))})", list(row.values())
-        )
+        con.execute(f"insert into {table} ({', '.join(row)}) values ({', '.join('?' * len(row))})", list(row.values()))
 
 
 def record(source_id: str, customer_id: str = "c1", **values: Any) -> Row:

@@ -38,33 +38,23 @@ def test_the_columns_are_those_that_the_history_continues() -> None:
 
 
 def test_a_customer_counts_its_records_and_names_its_systems_once_each() -> None:
-    row = customer(
-        record("1"), record("2", source_system="web"), record("3", is_deleted=True, verdict="ghost")
-    )
+    row = customer(record("1"), record("2", source_system="web"), record("3", is_deleted=True, verdict="ghost"))
     assert (row["record_count"], row["source_systems"]) == (3, "crm,web")
 
 
 def test_completeness_is_the_share_of_the_key_fields_of_a_person() -> None:
-    row = customer(
-        record("1", full_name="Ann Lee", birth_date=date(1990, 1, 1), mobile="+491", gender="female")
-    )
-    assert (
-        row["completeness"] == 3 / 8
-    )  # name, birth date, phone of: those, e-mail, street, city, postal code, country
+    row = customer(record("1", full_name="Ann Lee", birth_date=date(1990, 1, 1), mobile="+491", gender="female"))
+    assert row["completeness"] == 3 / 8  # name, birth date, phone of: those, e-mail, street, city, postal code, country
     assert row["birth_date"] == date(1990, 1, 1)
 
 
 def test_completeness_of_an_organisation_has_other_key_fields() -> None:
-    row = customer(
-        record("1", party_type="organisation", company_name="Acme", tax_id="T", birth_date=date(1990, 1, 1))
-    )
+    row = customer(record("1", party_type="organisation", company_name="Acme", tax_id="T", birth_date=date(1990, 1, 1)))
     assert row["completeness"] == 2 / 8
 
 
 def test_a_field_that_no_source_maps_does_not_count_against_completeness() -> None:
-    row = customer(
-        record("1", full_name="Ann Lee", country="DE"), mapped=("full_name", "birth_date", "country")
-    )
+    row = customer(record("1", full_name="Ann Lee", country="DE"), mapped=("full_name", "birth_date", "country"))
     assert row["completeness"] == round(2 / 3, 4)
 
 
@@ -87,9 +77,7 @@ def test_the_score_falls_with_contacts_that_are_not_valid_in_any_record() -> Non
         ((None,), "unverified"),  # a record without a verdict is not verified either
     ],
 )
-def test_the_verdict_of_a_customer_is_the_best_of_its_records(
-    verdicts: tuple[str | None, ...], best: str
-) -> None:
+def test_the_verdict_of_a_customer_is_the_best_of_its_records(verdicts: tuple[str | None, ...], best: str) -> None:
     records = [record(str(number), verdict=verdict) for number, verdict in enumerate(verdicts)]
     assert customer(*records)["ghost_verdict"] == best
 
@@ -140,9 +128,7 @@ def test_an_id_without_an_object_stands_for_the_first_object_that_has_it() -> No
     with warehouse() as con:
         event = {"source_system": "crm", "source_id": "i", "party_source_id": "1", "is_deleted": False}
         insert(con, "core.interaction", {**event, "happened_at": datetime(2026, 3, 1)})
-        found = golden(
-            con, record("1", "c1", source_object="Lead"), record("1", "c2", source_object="Account")
-        )
+        found = golden(con, record("1", "c1", source_object="Lead"), record("1", "c2", source_object="Account"))
     assert (found["c1"]["last_activity_at"], found["c2"]["last_activity_at"]) == (None, datetime(2026, 3, 1))
 
 
@@ -173,8 +159,9 @@ def test_the_crosswalk_and_the_events_are_those_of_identity() -> None:
 TEXTS: dict[str, st.SearchStrategy[Any]] = {
     name: st.none() | st.sampled_from(["a", "b"])
     for name in (
-        "full_name", "given_name", "family_name", "company_name", "tax_id", "email", "phone", "mobile", "street",
-        "house_number", "city", "region", "postal_code", "country", "industry", "owner", "account_number",
+        "full_name", "given_name", "family_name", "company_name", "tax_id", "email", "phone", "mobile",
+        "street", "house_number", "city", "region", "postal_code", "country", "industry", "owner",
+        "account_number",
     )
 }  # fmt: skip
 RECORD = st.fixed_dictionaries(
@@ -215,8 +202,7 @@ def test_every_value_of_a_customer_has_one_lineage_row_that_holds_it(drawn: list
     with warehouse() as con:
         found = golden(con, *records_of(drawn))
         lineage = {
-            (row["customer_id"], row["field"]): row["value"]
-            for row in rows(con, "from golden.customer_lineage")
+            (row["customer_id"], row["field"]): row["value"] for row in rows(con, "from golden.customer_lineage")
         }
         assert len(lineage) == con.execute("select count(*) from golden.customer_lineage").fetchall()[0][0]
         shown = {

@@ -1,4 +1,4 @@
-"""Which value of which record survives. Belongs here: golden.customer_lineage. Does not: what is computed from it."""
+"""Which value of which record survives. Belongs here: golden.customer_lineage. Does not: scores."""
 
 from datetime import datetime
 from typing import Any
@@ -16,9 +16,7 @@ def lineage(*records: Row, decisions: tuple[Row, ...] = ()) -> dict[str, Row]:
         fill(con, records)
         insert(con, "meta.decision", *decisions)
         build(con, "golden.customer_lineage")
-        return {
-            row["field"]: row for row in rows(con, "from golden.customer_lineage where customer_id = 'c1'")
-        }
+        return {row["field"]: row for row in rows(con, "from golden.customer_lineage where customer_id = 'c1'")}
 
 
 def values(*records: Row, decisions: tuple[Row, ...] = ()) -> dict[str, Any]:
@@ -52,9 +50,7 @@ def test_the_more_trusted_source_wins_over_the_newer_value() -> None:
 
 
 def test_a_value_of_a_less_trusted_source_wins_where_the_trusted_one_has_none() -> None:
-    row = lineage(record("1", source_system="erp"), record("2", source_system="web", gender="female"))[
-        "gender"
-    ]
+    row = lineage(record("1", source_system="erp"), record("2", source_system="web", gender="female"))["gender"]
     assert (row["value"], row["source_system"]) == ("female", "web")
 
 
@@ -87,9 +83,7 @@ def test_records_alike_in_everything_are_told_apart_by_their_keys() -> None:
 
 
 def test_a_source_that_declares_no_priority_is_trusted_least() -> None:
-    found = values(
-        record("1", owner="Ann", source_system="unknown"), record("2", owner="Bob", source_system="web")
-    )
+    found = values(record("1", owner="Ann", source_system="unknown"), record("2", owner="Bob", source_system="web"))
     assert found["owner"] == "Bob"
 
 
@@ -176,9 +170,7 @@ def test_a_ghost_feeds_no_field() -> None:
 
 
 def test_a_customer_known_only_from_ghosts_is_described_by_them_and_says_so() -> None:
-    found = lineage(
-        record("1", verdict="ghost", full_name="Ghost"), record("2", verdict="ghost", gender="male")
-    )
+    found = lineage(record("1", verdict="ghost", full_name="Ghost"), record("2", verdict="ghost", gender="male"))
     assert found["display_name"]["value"] == "Ghost"
     assert found["gender"]["rule"].startswith("customer known only from ghosts: ")
 
@@ -222,9 +214,7 @@ def test_the_last_decision_on_a_field_holds_whichever_record_it_names() -> None:
 
 
 def test_a_steward_can_set_a_field_that_no_record_has_and_clear_one() -> None:
-    found = values(
-        record("1", owner="Ann"), decisions=(override(1, "tax_id", "T9"), override(2, "owner", None))
-    )
+    found = values(record("1", owner="Ann"), decisions=(override(1, "tax_id", "T9"), override(2, "owner", None)))
     assert found["tax_id"] == "T9"
     assert found["owner"] is None
 
@@ -232,8 +222,7 @@ def test_a_steward_can_set_a_field_that_no_record_has_and_clear_one() -> None:
 @pytest.mark.parametrize("name", ["full_name", "display_name"])
 def test_a_name_is_overridden_under_either_of_its_names(name: str) -> None:
     assert (
-        values(record("1", full_name="An Lee"), decisions=(override(1, name, "Ann Lee"),))["display_name"]
-        == "Ann Lee"
+        values(record("1", full_name="An Lee"), decisions=(override(1, name, "Ann Lee"),))["display_name"] == "Ann Lee"
     )
 
 
@@ -244,6 +233,5 @@ def test_other_kinds_of_decision_change_no_field() -> None:
 
 def test_the_only_record_of_a_customer_is_called_that() -> None:
     assert {
-        row["rule"]
-        for row in lineage(record("1", full_name="Ann Lee", email="a@a.com", city="Bonn")).values()
+        row["rule"] for row in lineage(record("1", full_name="Ann Lee", email="a@a.com", city="Bonn")).values()
     } == {"the only record"}

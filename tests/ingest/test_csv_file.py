@@ -13,9 +13,7 @@ from crm_quality.ingest.csv_file import LineCount, ends_inside_a_line, read_csv
 from crm_quality.sources.layout import Format
 
 
-def read(
-    tmp_path: Path, content: bytes, **shape: str
-) -> tuple[duckdb.DuckDBPyConnection, list[str], LineCount]:
+def read(tmp_path: Path, content: bytes, **shape: str) -> tuple[duckdb.DuckDBPyConnection, list[str], LineCount]:
     file = tmp_path / "f.csv"
     file.write_bytes(content)
     con = duckdb.connect()
@@ -87,14 +85,15 @@ def test_a_file_cut_inside_a_line_is_told_from_one_without_a_last_line_end(tmp_p
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
-        st.tuples(st.integers(0, 99), st.text('ab,"\n\r \x00é', max_size=6), st.text("xy", max_size=2)), max_size=8
+        st.tuples(st.integers(0, 99), st.text('ab,"\n\r \x00é', max_size=6), st.text("xy", max_size=2)),
+        max_size=8,
     ),
     st.integers(0, 200),
     st.binary(max_size=3),
     st.sampled_from(["cut", "insert", "replace"]),
 )
 def test_no_line_of_a_damaged_file_is_lost_or_counted_twice(tmp_path, rows, at, noise, how):
-    quoted = ("{},\"{}\",{}\n".format(i, text.replace('"', '""'), x) for i, text, x in rows)
+    quoted = ('{},"{}",{}\n'.format(i, text.replace('"', '""'), x) for i, text, x in rows)
     content = b"id,name,x\n" + "".join(quoted).encode()
     at = 10 + at % max(len(content) - 9, 1)  # the header stays whole
     if how == "cut":
@@ -105,5 +104,7 @@ def test_no_line_of_a_damaged_file_is_lost_or_counted_twice(tmp_path, rows, at, 
     physical = [line for line in re.split(rb"\r\n|\n|\r", content) if line]
     assert count.lines == len(physical)
     assert count.unaccounted == 0, content
-    lines = [line for (line,) in con.sql("select line from incoming union all select line from incoming_reject").fetchall()]
+    lines = [
+        line for (line,) in con.sql("select line from incoming union all select line from incoming_reject").fetchall()
+    ]
     assert len(lines) == len(set(lines))

@@ -59,14 +59,20 @@ def test_a_new_column_is_kept_and_an_old_row_has_none(con, small_project):
     load(con, small_project, date(2026, 11, 20))
     deliver(small_project, "id,name,born,shoe size\n1,Ann,,38\n")
     load(con, small_project)
-    assert con.sql('select "shoe size" from raw.crm__customer order by _extract_date').fetchall() == [(None,), ("38",)]
+    assert con.sql('select "shoe size" from raw.crm__customer order by _extract_date').fetchall() == [
+        (None,),
+        ("38",),
+    ]
 
 
 def test_files_of_one_object_are_loaded_together(con, small_project):
     deliver(small_project, "id,name,born\n1,Ann,\n", name="customers_1.csv")
     deliver(small_project, "id,born,name\n2,,Bob\n", name="customers_2.csv")
     assert load(con, small_project).records == 2
-    assert con.sql("select id, name from raw.crm__customer order by id").fetchall() == [("1", "Ann"), ("2", "Bob")]
+    assert con.sql("select id, name from raw.crm__customer order by id").fetchall() == [
+        ("1", "Ann"),
+        ("2", "Bob"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -78,9 +84,20 @@ def test_files_of_one_object_are_loaded_together(con, small_project):
         ("id,name,born on\n1,Ann,\n", ["customers.csv", "line 1", "'born'", "closest header is 'born on'"]),
         ("id,name,born\n1,Ann,1990-01-01\n2,Bo", ["customers.csv", "line 3", "column born", "cut off"]),
         ("id,name,born\n1,王伟,\n".encode("gb18030"), ["customers.csv", "no record"]),
-        ("编号,name,born\n1,a,\n".encode("gb18030"), ["customers.csv", "line 1", "not utf-8", "format.encoding"]),
+        (
+            "编号,name,born\n1,a,\n".encode("gb18030"),
+            ["customers.csv", "line 1", "not utf-8", "format.encoding"],
+        ),
     ],
-    ids=["missing", "empty", "only a header", "renamed column", "cut off", "wrong encoding", "wrong encoding in the header"],
+    ids=[
+        "missing",
+        "empty",
+        "only a header",
+        "renamed column",
+        "cut off",
+        "wrong encoding",
+        "wrong encoding in the header",
+    ],
 )
 def test_a_file_that_cannot_be_believed_is_a_problem_that_names_it(con, small_project, content, told):
     if content is not None:
@@ -119,7 +136,9 @@ def test_parquet_json_and_excel_files_are_read_like_text(con, small_project):
 
             duckdb_extensions.import_extension("excel", con=con)
             con.execute("load excel")
-        con.execute(f"copy (select '007' as id, 'Ann' as name, null as born) to '{folder}/customers.{suffix}' {options}")
+        con.execute(
+            f"copy (select '007' as id, 'Ann' as name, null as born) to '{folder}/customers.{suffix}' {options}"
+        )
         report = load(con, small_project)
         assert (report.problems, report.records) == ([], 1)
         assert con.sql("select id, name from raw.crm__customer").fetchall() == [("007", "Ann")]

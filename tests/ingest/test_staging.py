@@ -19,7 +19,9 @@ from crm_quality.sources.layout import load_sources
 DAY = date(2026, 11, 21)
 
 
-def stage(folder: Path, table: str, columns: dict[str, object], content: str, **source: object) -> duckdb.DuckDBPyConnection:
+def stage(
+    folder: Path, table: str, columns: dict[str, object], content: str, **source: object
+) -> duckdb.DuckDBPyConnection:
     """Load one file mapped to one canonical table."""
     repeats = source.pop("repeats", False)
     definition = {
@@ -124,7 +126,11 @@ def test_of_a_record_that_comes_twice_the_newest_line_stands_and_the_others_are_
 
 def test_a_header_record_repeated_on_its_lines_is_one_record_and_nothing_is_in_quarantine(tmp_path):
     con = stage(
-        tmp_path, "sales_order", {"source_id": "o", "ordered_on": "d"}, "o,d\n1,2026-01-01\n1,2026-01-01\n2,\n", repeats=True
+        tmp_path,
+        "sales_order",
+        {"source_id": "o", "ordered_on": "d"},
+        "o,d\n1,2026-01-01\n1,2026-01-01\n2,\n",
+        repeats=True,
     )
     assert con.sql("select source_id, quarantine_reason from staging.sales_order order by 1").fetchall() == [
         ("1", None),
@@ -140,7 +146,10 @@ def test_an_object_that_no_source_has_is_an_empty_table_with_all_columns(tmp_pat
 
 def test_what_a_source_maps_is_noted(tmp_path):
     con = stage(
-        tmp_path, "party", {"source_id": "id", "email": {"column": "mail", "optional": True}, "city": "city"}, "id,city\n1,x\n"
+        tmp_path,
+        "party",
+        {"source_id": "id", "email": {"column": "mail", "optional": True}, "city": "city"},
+        "id,city\n1,x\n",
     )
     mapped = con.sql("select source_object, table_name, column_name from meta.mapped_column order by all").fetchall()
     assert mapped == [("Thing", "party", "city"), ("Thing", "party", "source_id")]
@@ -150,7 +159,10 @@ def test_what_a_source_maps_is_noted(tmp_path):
 @given(st.data())
 def test_the_order_of_the_lines_does_not_matter(tmp_path, data):
     lines = data.draw(
-        st.lists(st.tuples(st.sampled_from("12"), st.sampled_from(["a", "b", ""]), st.sampled_from(["2026-01-01", "x"])), max_size=6)
+        st.lists(
+            st.tuples(st.sampled_from("12"), st.sampled_from(["a", "b", ""]), st.sampled_from(["2026-01-01", "x"])),
+            max_size=6,
+        )
     )
     shuffled = data.draw(st.permutations(lines))
 

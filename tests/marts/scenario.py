@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pandas as pd
 
 from crm_quality.marts.customer_value import ValueReport, build_customer_value
 from tests.golden.scenario import EXTRACT_DATE, Row, build, insert, warehouse
@@ -15,6 +16,7 @@ __all__ = [
     "bought",
     "build",
     "customers",
+    "golden_customers",
     "insert",
     "order",
     "order_line",
@@ -31,9 +33,18 @@ def customers(con: duckdb.DuckDBPyConnection, *ids: str, source_system: str = "c
         insert(con, "identity.customer_xref", {"customer_id": name, **key})
 
 
-def order(
-    source_id: str, party: str | None, ordered_on: date | None, amount: float | None, **values: Any
-) -> Row:
+def golden_customers(con: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Golden records of the ids of a query; those that begin with `org` are organisations."""
+    con.execute(
+        f"""
+        create or replace table golden.customer as
+        select customer_id, case when customer_id like 'org%' then 'organisation' else 'person' end as party_type
+        from ({query})
+        """
+    )
+
+
+def order(source_id: str, party: str | None, ordered_on: date | None, amount: float | None, **values: Any) -> Row:
     """A sales order, by default of the CRM and in EUR."""
     return {
         "source_system": "crm",
@@ -65,8 +76,11 @@ def bought(con: duckdb.DuckDBPyConnection, purchases: Iterable[tuple[str, date, 
         "create or replace table marts.customer_order "
         "(customer_id varchar, ordered_on date, amount decimal(18, 4), currency varchar)"
     )
-    for row in purchases:
-        con.execute("insert into marts.customer_order values (?, ?, ?, ?)", list(row))
+    frame = pd.DataFrame(list(purchases), columns=["customer_id", "ordered_on", "amount", "currency"])
+    con.register("frame", frame)
+    con.execute("insert into marts.customer_order by name from frame")
+    golden_customers(con, "select distinct customer_id from frame")
+    con.unregister("frame")
     build(con, "marts.purchase_summary")
 
 

@@ -1,4 +1,4 @@
-"""Which orders count, and for whom. Belongs here: marts.customer_order and marts.purchase_summary. Does not: models."""
+"""Which orders count, and for whom. Belongs here: customer_order, purchase_summary. Does not: models."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -90,9 +90,7 @@ def test_where_an_erp_delivers_orders_those_of_a_crm_do_not_count_again() -> Non
     with warehouse() as con:
         customers(con, "a")
         customers(con, "a", source_system="erp")
-        insert(
-            con, "core.sales_order", order("1", "a", DAY, 10), order("E1", "a", DAY, 10, source_system="erp")
-        )
+        insert(con, "core.sales_order", order("1", "a", DAY, 10), order("E1", "a", DAY, 10, source_system="erp"))
         build(con, "golden.customer_xref", "marts.customer_order")
         assert con.execute("select source_system from marts.customer_order").fetchall() == [("erp",)]
 
@@ -126,7 +124,7 @@ def test_the_first_purchase_counts_for_tenure_and_the_later_ones_for_frequency_a
         ("a", EXTRACT_DATE - timedelta(days=30), 30, "EUR"),
     )
     assert row == {
-        "customer_id": "a", "as_of_date": EXTRACT_DATE, "currency": "EUR", "frequency": 2, "recency_days": 70,
+        "customer_id": "a", "party_type": "person", "as_of_date": EXTRACT_DATE, "currency": "EUR", "frequency": 2, "recency_days": 70,
         "tenure_days": 100, "monetary_value": 25.0, "mean_amount": 20.0, "total_amount": 60.0,
     }  # fmt: skip
 
@@ -156,9 +154,7 @@ def test_of_two_currencies_as_frequent_the_more_recent_is_the_main_one() -> None
 
 
 def test_orders_without_a_currency_are_a_currency_of_their_own() -> None:
-    assert [
-        (row["customer_id"], row["currency"]) for row in summary(("a", DAY, 1, None), ("b", DAY, 1, "EUR"))
-    ] == [
+    assert [(row["customer_id"], row["currency"]) for row in summary(("a", DAY, 1, None), ("b", DAY, 1, "EUR"))] == [
         ("a", None),
         ("b", "EUR"),
     ]

@@ -1,6 +1,5 @@
 """Publishing: readers never see half a run, a failed publish changes nothing, a rollback takes one back."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -31,7 +30,7 @@ def built(project: Project, run_id: str, marker: int) -> duckdb.DuckDBPyConnecti
         comment on column golden.customer.customer_id is 'minted once';
         create or replace table quality.failure as select {marker} as marker from range(2000);
         create table if not exists quality.check_result
-            (run_id varchar, check_id varchar, severity varchar, success boolean, failed_rows bigint);
+            (run_id varchar, check_id varchar, severity varchar, success boolean, failed_rows bigint, error varchar);
         create or replace table raw.secret as select 1 as one;
         """
     )
@@ -50,7 +49,9 @@ def test_a_published_file_is_whole_read_only_commented_and_without_raw(small_pro
     with duckdb.connect(str(small_project.golden), read_only=True) as con:
         assert con.sql("select count(*) from golden.customer").fetchone() == (2000,)
         assert con.sql("select status from meta.run").fetchone() == ("published",)
-        assert con.sql("select comment from duckdb_columns() where column_name = 'customer_id'").fetchone() == ("minted once",)
+        assert con.sql("select comment from duckdb_columns() where column_name = 'customer_id'").fetchone() == (
+            "minted once",
+        )
         assert con.sql("select count(*) from duckdb_tables() where schema_name = 'raw'").fetchone() == (0,)
 
 
@@ -59,10 +60,10 @@ def test_a_critical_failure_or_a_table_of_another_run_refuses_the_publish(small_
         versions.refuse_if_doubtful(con, "run-1", ["golden.customer"])
         with pytest.raises(PublishRefusedError, match=r"not built in this run: core\.party"):
             versions.refuse_if_doubtful(con, "run-1", ["golden.customer", "core.party"])
-        con.execute("insert into quality.check_result values ('run-1', 'a_warning', 'warning', false, 9)")
+        con.execute("insert into quality.check_result values ('run-1', 'a_warning', 'warning', false, 9, null)")
         versions.refuse_if_doubtful(con, "run-1", ["golden.customer"])
-        con.execute("insert into quality.check_result values ('run-1', 'core_party__key', 'critical', false, 3)")
-        with pytest.raises(PublishRefusedError, match=r"core_party__key \(3 row\(s\)\)"):
+        con.execute("insert into quality.check_result values ('run-1', 'core_party__key', 'critical', false, 3, null)")
+        with pytest.raises(PublishRefusedError, match=r"core_party__key: 3 row\(s\)"):
             versions.refuse_if_doubtful(con, "run-1", ["golden.customer"])
 
 
@@ -146,6 +147,6 @@ def test_twenty_readers_see_no_error_and_never_a_mixed_state_while_versions_are_
 def test_the_link_is_replaced_in_one_step(small_project, monkeypatch):
     publish(small_project, "run-1", 1)
     replaced = []
-    monkeypatch.setattr(versions.os, "replace", lambda old, new: (replaced.append((old, new)), os.rename(old, new)))
+    monkeypatch.setattr(versions.os, "replace", lambda old, new: (replaced.append((old, new)), Path(old).rename(new)))
     publish(small_project, "run-2", 2)
     assert [Path(new).name for _, new in replaced] == ["golden.duckdb"]

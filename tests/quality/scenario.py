@@ -76,9 +76,7 @@ def warehouse() -> duckdb.DuckDBPyConnection:
     return con
 
 
-def map_columns(
-    con: duckdb.DuckDBPyConnection, system: str, name: str, table: str, columns: str = ""
-) -> None:
+def map_columns(con: duckdb.DuckDBPyConnection, system: str, name: str, table: str, columns: str = "") -> None:
     """Say that a source object maps these columns (blank-separated); without, all of the table."""
     mapped = columns.split() or list(canonical()[table].columns)
     con.execute("insert into meta.mapped_column select ?, ?, ?, unnest(?)", [system, name, table, mapped])

@@ -469,9 +469,7 @@ def test_dirt_is_found_by_its_check_and_named_by_key(
 
 
 @pytest.mark.parametrize(("table", "name", "change"), TWINS, ids=names)
-def test_twins_are_both_named(
-    con: duckdb.DuckDBPyConnection, table: str, name: str, change: dict[str, Any]
-) -> None:
+def test_twins_are_both_named(con: duckdb.DuckDBPyConnection, table: str, name: str, change: dict[str, Any]) -> None:
     twin = f"{key_in(table)}|twin"
     copy(con, table, twin, **change)
     outcome = check(con, table, name)

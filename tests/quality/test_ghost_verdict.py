@@ -62,9 +62,7 @@ def verdict(con: duckdb.DuckDBPyConnection, source_id: str) -> Verdict:
 def test_every_record_has_one_verdict_and_a_score_between_0_and_1(con: duckdb.DuckDBPyConnection) -> None:
     party(con, "mash", name_problem="keyboard mash", **NOTHING)
     MODEL.build(con)
-    rows = con.execute(
-        "select source_id, count(*), min(score), max(score) from quality.ghost_verdict group by 1"
-    )
+    rows = con.execute("select source_id, count(*), min(score), max(score) from quality.ghost_verdict group by 1")
     assert sorted(rows.fetchall()) == [("mash", 1, 1.0, 1.0), ("real", 1, 0.0, 0.0)]
 
 
@@ -93,9 +91,7 @@ GHOSTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("values", GHOSTS.values(), ids=GHOSTS.keys())
-def test_a_ghost_is_called_one_with_its_reasons(
-    con: duckdb.DuckDBPyConnection, values: dict[str, Any]
-) -> None:
+def test_a_ghost_is_called_one_with_its_reasons(con: duckdb.DuckDBPyConnection, values: dict[str, Any]) -> None:
     party(con, "ghost", **values)
     found = verdict(con, "ghost")
     assert found[0] == "ghost"
@@ -204,7 +200,8 @@ def test_a_number_of_many_customers_counts_against_them_unless_they_share_an_emp
 def test_the_last_decision_of_a_steward_beats_all_evidence(con: duckdb.DuckDBPyConnection) -> None:
     party(con, "mash", name_problem="keyboard mash")
     decide = (
-        "insert into meta.decision (decision_id, kind, left_source_system, left_source_object, left_source_id)"
+        "insert into meta.decision"
+        " (decision_id, kind, left_source_system, left_source_object, left_source_id)"
         " values (?, ?, 'crm', 'Contact', ?)"
     )
     con.execute(decide, [1, "ghost", "real"])

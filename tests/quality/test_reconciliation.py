@@ -41,9 +41,7 @@ def con() -> duckdb.DuckDBPyConnection:
 
 def party(con: duckdb.DuckDBPyConnection, key: str, customer: str, **values: Any) -> None:
     add(con, "party", key, **values)
-    con.execute(
-        "insert into identity.customer_xref values (?, ?, ?, ?, 1, 'test')", [customer, *key.split("|")]
-    )
+    con.execute("insert into identity.customer_xref values (?, ?, ?, ?, 1, 'test')", [customer, *key.split("|")])
 
 
 def order(con: duckdb.DuckDBPyConnection, source_id: str, customer: str = "K1", **values: Any) -> None:
@@ -110,9 +108,7 @@ def test_an_order_that_was_never_invoiced(con: duckdb.DuckDBPyConnection) -> Non
     order(con, "Z2", amount=80)
     order(con, "young", ordered_on=date(2026, 11, 1))
     order(con, "cancelled", is_cancelled=True)
-    assert differences(con, "kind, crm_source_id, amount_difference") == [
-        ("order_without_invoice", "Z2", Decimal(80))
-    ]
+    assert differences(con, "kind, crm_source_id, amount_difference") == [("order_without_invoice", "Z2", Decimal(80))]
 
 
 def invoice(con: duckdb.DuckDBPyConnection, source_id: str, sold: str, amount: float, **values: Any) -> None:
@@ -190,9 +186,7 @@ def test_a_difference_keeps_its_id_and_first_day_and_closes_when_it_is_gone(
         ("Z3", "open", date(2026, 11, 21), "run-2"),
         ("Z4", "open", date(2026, 11, 22), "run-2"),
     ]
-    assert con.execute(
-        "select count(distinct difference_id) from quality.reconciliation_difference"
-    ).fetchone() == (3,)
+    assert con.execute("select count(distinct difference_id) from quality.reconciliation_difference").fetchone() == (3,)
 
 
 def test_systems_that_keep_no_invoices_miss_none(con: duckdb.DuckDBPyConnection) -> None:

@@ -40,7 +40,7 @@ def test_a_score_is_the_share_of_cells_that_are_right(con: duckdb.DuckDBPyConnec
         "select source_system, dimension, score, evaluated_cells, failed_cells from quality.dimension_score"
         " order by all"
     ).fetchall()
-    # crm: owner 3 of 4, country 4 of 4, e-mail 4 of 4; erp: owner 4 of 4, country 0 of 4, and no e-mail mapped
+    # crm: owner 3 of 4, country 4 of 4, e-mail 4 of 4; erp: owner 4 of 4, country 0 of 4, no e-mail mapped
     assert scores == [
         ("crm", "completeness", pytest.approx(11 / 12), 12, 1),
         ("crm", "uniqueness", 1.0, 4, 0),
@@ -54,19 +54,13 @@ def test_scores_of_other_days_stay_and_those_of_the_day_are_replaced(con: duckdb
     for run_id, day in (("run-0", yesterday), (RUN, TODAY), ("run-2", TODAY)):
         run_suite(con, only("owner_present"), run_id, day)
         build_dimension_score(con, run_id, day)
-    rows = con.execute(
-        "select distinct run_id, extract_date from quality.dimension_score order by all"
-    ).fetchall()
+    rows = con.execute("select distinct run_id, extract_date from quality.dimension_score order by all").fetchall()
     assert rows == [("run-0", yesterday), ("run-2", TODAY)]
 
 
-def test_the_data_docs_show_counts_and_reasons_but_no_value(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_the_data_docs_show_counts_and_reasons_but_no_value(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     run_suite(con, only("owner_present", "email_unique", "email_present", "party_type_known"), RUN, TODAY)
-    con.execute(
-        "update quality.check_result set success = null where check_id = 'core_party__party_type_known'"
-    )
+    con.execute("update quality.check_result set success = null where check_id = 'core_party__party_type_known'")
     folder = tmp_path / "published" / "data_docs"
     index = build_data_docs(con, folder, RUN)
     assert index == folder / "index.html"

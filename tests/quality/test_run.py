@@ -60,9 +60,7 @@ def test_failing_rows_are_listed_by_source_key_and_counted_per_source(
         ("crm", 2, 1),
         ("erp", 1, 1),
     ]
-    stored = con.execute(
-        "select * exclude (checked_at, why, owner, expectation) from quality.check_result"
-    ).fetchone()
+    stored = con.execute("select * exclude (checked_at, why, owner, expectation) from quality.check_result").fetchone()
     assert stored == (
         RUN, TODAY, "core_party__city", "core.party", "city", "validity", "warning", False, 3, 2, None,
     )  # fmt: skip
@@ -71,9 +69,7 @@ def test_failing_rows_are_listed_by_source_key_and_counted_per_source(
     ]
 
 
-def test_the_sql_of_an_outcome_selects_all_its_failing_rows(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_the_sql_of_an_outcome_selects_all_its_failing_rows(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     con.execute(
         "insert into core.party (source_system, source_object, source_id, city)"
         " select 'crm', 'Account', i, case when i >= 300 then 'x' end from range(500) as t(i)"
@@ -132,9 +128,7 @@ def test_a_row_condition_narrows_what_is_looked_at_and_what_is_listed(
     assert (outcome.evaluated_rows, outcome.failing_keys) == (1, ("crm|Account|2",))
 
 
-def test_standard_expectations_list_their_failing_rows(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_standard_expectations_list_their_failing_rows(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     bad: dict[str, Any] = {"city": "b1", "region": "Mars", "email": "x@x", "phone": "1"}
     add(con, "party", "crm|Account|1", city="aa", region="Earth", email="a@b.cn", phone="+86")
     add(con, "party", "crm|Account|2", **bad)
@@ -157,9 +151,7 @@ def test_standard_expectations_list_their_failing_rows(
     assert outcomes["regex"].evaluated_rows == 3
 
 
-def test_a_tolerated_share_passes_and_still_lists_its_rows(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_a_tolerated_share_passes_and_still_lists_its_rows(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     for number in range(10):
         add(con, "party", f"crm|Account|{number}", city="x" if number else None)
     entry = expectation("city", NOT_NULL, column="city", mostly=0.9)
@@ -168,34 +160,27 @@ def test_a_tolerated_share_passes_and_still_lists_its_rows(
     assert outcome.failing_keys == ("crm|Account|0",)
 
 
-def test_a_check_of_the_table_as_a_whole_has_no_failing_rows(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_a_check_of_the_table_as_a_whole_has_no_failing_rows(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     add(con, "party", "crm|Account|1")
     entry = expectation("rows", "expect_table_row_count_to_be_between", min_value=5)
     outcome = run(con, tmp_path, "core.party", entry)["rows"]
     assert (outcome.success, outcome.failed_rows, outcome.failing_keys, outcome.error) == (False, 1, (), None)
 
 
-def test_a_rule_may_name_the_column_and_the_table_of_each_row(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_a_rule_may_name_the_column_and_the_table_of_each_row(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     add(con, "party", "crm|Account|1")
     query = (
         "select source_system, source_object, source_id, 'phone' as column_name, 'core.ticket' as table_name"
         " from {batch} as record"
     )
     run(con, tmp_path, "core.party", expectation("rule", ROWS, unexpected_rows_query=query))
-    assert con.execute("select column_name, table_name from quality.failure").fetchall() == [
-        ("phone", "core.ticket")
-    ]
+    assert con.execute("select column_name, table_name from quality.failure").fetchall() == [("phone", "core.ticket")]
 
 
 def test_a_row_that_a_rule_finds_twice_fails_once(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     add(con, "party", "crm|Account|1")
     query = (
-        "select record.source_system, record.source_object, record.source_id from {batch} as record"
-        " cross join range(3)"
+        "select record.source_system, record.source_object, record.source_id from {batch} as record cross join range(3)"
     )
     outcome = run(con, tmp_path, "core.party", expectation("rule", ROWS, unexpected_rows_query=query))["rule"]
     assert outcome.failed_rows == 1
@@ -212,9 +197,7 @@ def test_braces_in_a_rule_are_written_twice(con: duckdb.DuckDBPyConnection, tmp_
     assert outcome.failing_keys == ("crm|Account|2",)
 
 
-def test_a_broken_check_says_what_is_wrong_and_the_others_go_on(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_a_broken_check_says_what_is_wrong_and_the_others_go_on(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     add(con, "party", "crm|Account|1")
     outcomes = run(
         con,
@@ -237,18 +220,14 @@ def test_a_broken_check_says_what_is_wrong_and_the_others_go_on(
 
 def test_an_error_never_quotes_a_value(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     add(con, "party", "crm|Account|1", national_id="secret-4711")
-    query = (
-        "select source_system, source_object, source_id from {batch} where cast(national_id as integer) > 0"
-    )
+    query = "select source_system, source_object, source_id from {batch} where cast(national_id as integer) > 0"
     outcome = run(con, tmp_path, "core.party", expectation("rule", ROWS, unexpected_rows_query=query))["rule"]
     assert outcome.error is not None
     assert "Conversion Error" in outcome.error
     assert "4711" not in str(con.execute("from quality.check_result").fetchall()) + repr(outcome)
 
 
-def test_no_value_of_a_failing_row_reaches_the_results(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_no_value_of_a_failing_row_reaches_the_results(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     add(con, "party", "crm|Account|1", email="private-1@x.cn")
     add(con, "party", "crm|Account|2", email="private-1@x.cn")
     outcomes = run(
@@ -263,9 +242,7 @@ def test_no_value_of_a_failing_row_reaches_the_results(
     assert "private" not in repr(outcomes) + repr(kept)
 
 
-def test_running_again_replaces_what_the_day_said_before(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_running_again_replaces_what_the_day_said_before(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     add(con, "party", "crm|Account|1")
     entry = expectation("city", NOT_NULL, column="city")
     run(con, tmp_path, "core.party", entry)
@@ -279,9 +256,7 @@ def test_running_again_replaces_what_the_day_said_before(
     assert failures(con, "core_party__city") == []
 
 
-def test_failing_rows_are_those_of_the_current_run_only(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_failing_rows_are_those_of_the_current_run_only(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     add(con, "party", "crm|Account|1")
     run(con, tmp_path, "core.party", expectation("city", NOT_NULL, column="city"))
     map_columns(con, "crm", "Case", "ticket")
@@ -295,12 +270,8 @@ def test_failing_rows_are_those_of_the_current_run_only(
         assert con.execute(f"select count(*) from quality.{table}").fetchone() == (0,)
 
 
-def test_a_table_without_source_keys_names_itself_and_its_key(
-    con: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    con.execute(
-        "create table golden.customer_lineage as select 'C1' as customer_id, 'email' as field, null as rule"
-    )
+def test_a_table_without_source_keys_names_itself_and_its_key(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    con.execute("create table golden.customer_lineage as select 'C1' as customer_id, 'email' as field, null as rule")
     outcome = run(
         con,
         tmp_path,

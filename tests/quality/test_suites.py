@@ -69,9 +69,7 @@ def test_dirt_in_the_sources_never_blocks_a_publish() -> None:
 
 
 def test_every_check_says_why_and_who() -> None:
-    assert all(
-        check.why.endswith(".") and check.description.endswith(".") and check.owner for check in CHECKS
-    )
+    assert all(check.why.endswith(".") and check.description.endswith(".") and check.owner for check in CHECKS)
 
 
 def test_a_check_asks_only_for_columns_that_a_source_can_map() -> None:
@@ -184,11 +182,7 @@ def test_row_conditions_become_sql(tmp_path: Path) -> None:
     assert suite.checks[0].condition == "(is_won = true and amount is not null and stage in ('a', 'it''s'))"
 
 
-@given(
-    st.one_of(
-        st.text(alphabet=st.characters(exclude_characters="\0", codec="utf-8")), st.integers(-(2**62), 2**62)
-    )
-)
+@given(st.one_of(st.text(alphabet=st.characters(exclude_characters="\0", codec="utf-8")), st.integers(-(2**62), 2**62)))
 def test_a_literal_comes_back_as_it_was(value: str | int) -> None:
     row = duckdb.sql(f"select {literal(value)}").fetchone()
     assert row is not None

@@ -121,9 +121,7 @@ def test_settings_hold_the_two_keys_of_the_company_and_nothing_else(sample: Samp
 
 
 def test_every_canonical_object_is_mapped_by_some_layout(sample: Sample) -> None:
-    mapped = {
-        table for system, name in sample.objects() for table in sample.sources[system].objects[name].maps
-    }
+    mapped = {table for system, name in sample.objects() for table in sample.sources[system].objects[name].maps}
     assert mapped == set(canonical())
 
 
@@ -194,17 +192,13 @@ def number(text: str) -> float:
 
 
 def test_orders_are_the_sum_of_their_lines_and_payments_never_exceed_the_invoice(sample: Sample) -> None:
-    spoilt = {
-        row["source_id"] for row in sample.truth("damage") if row["kind"] in ("broken_line", "repeated_line")
-    }
+    spoilt = {row["source_id"] for row in sample.truth("damage") if row["kind"] in ("broken_line", "repeated_line")}
     lines: dict[str, float] = defaultdict(float)
     for row in sample.rows("sap", "VBAP"):
         lines[row["VBELN"]] += number(row["NETWR"])
     orders = [row for row in sample.rows("sap", "VBAK") if row["VBELN"] not in spoilt]
     assert all(abs(lines[row["VBELN"]] - number(row["NETWR"])) < 0.01 for row in orders)
-    invoices = {
-        row["VBELN"]: number(row["NETWR"]) + number(row["MWSBK"]) for row in sample.rows("sap", "VBRK")
-    }
+    invoices = {row["VBELN"]: number(row["NETWR"]) + number(row["MWSBK"]) for row in sample.rows("sap", "VBRK")}
     paid: dict[str, float] = defaultdict(float)
     for row in sample.rows("sap", "BSAD"):
         if row["BELNR"] not in spoilt:
@@ -353,11 +347,7 @@ def test_every_kind_of_damage_is_found_at_the_default_rates(sample: Sample) -> N
 
 def test_the_original_of_a_damaged_cell_is_not_what_the_file_says(sample: Sample) -> None:
     found = parties(sample)
-    contacts = [
-        row
-        for row in sample.truth("damage")
-        if row["column"] == "email" and row["source_object"] == "Contact"
-    ]
+    contacts = [row for row in sample.truth("damage") if row["column"] == "email" and row["source_object"] == "Contact"]
     assert contacts
     for row in contacts:
         key = row["source_system"], row["source_object"], row["source_id"]

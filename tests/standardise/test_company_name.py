@@ -108,9 +108,7 @@ def test_what_is_no_company_name_says_why(value: str, problem: str) -> None:
     assert (found.problem, found.core_name, found.core_key) == (problem, None, None)
 
 
-@pytest.mark.parametrize(
-    "value", ["360", "3M", "BP", "A", "SAS", "Zwyx", "Ltd", "TBD Solutions", "Null & Co"]
-)
+@pytest.mark.parametrize("value", ["360", "3M", "BP", "A", "SAS", "Zwyx", "Ltd", "TBD Solutions", "Null & Co"])
 def test_short_and_odd_company_names_are_names(value: str) -> None:
     assert standardise_company_name(value).problem is None
 

@@ -66,9 +66,7 @@ def test_short_and_odd_addresses_are_not_taken_for_placeholders(value: str) -> N
 
 
 def test_free_and_throw_away_domains_are_marked() -> None:
-    assert [
-        standardise_email(f"jane@{domain}")[3:5] for domain in ("qq.com", "mailinator.com", "acme.cn")
-    ] == [
+    assert [standardise_email(f"jane@{domain}")[3:5] for domain in ("qq.com", "mailinator.com", "acme.cn")] == [
         (True, False),
         (False, True),
         (False, False),

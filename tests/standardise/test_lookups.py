@@ -53,9 +53,7 @@ def stage(con: duckdb.DuckDBPyConnection, **values: str) -> None:
 def test_every_lookup_is_built_from_empty_staging_tables(con: duckdb.DuckDBPyConnection) -> None:
     assert build_lookups(con, "CN") == {kind: LookupCount(0, 0) for kind in LOOKUPS}
     for lookup in LOOKUPS.values():
-        assert {
-            row[0]: row[1] for row in con.execute(f"describe {lookup.table}").fetchall()
-        } == lookup.columns
+        assert {row[0]: row[1] for row in con.execute(f"describe {lookup.table}").fetchall()} == lookup.columns
 
 
 def test_each_distinct_value_is_looked_up_once(con: duckdb.DuckDBPyConnection) -> None:

@@ -39,9 +39,7 @@ def test_a_country_is_known_by_code_and_name_in_many_languages(value: str, code:
     assert standardise_country(value) == (code, None)
 
 
-@pytest.mark.parametrize(
-    ("value", "problem"), [("n/a", "placeholder"), ("Atlantis", "unknown country"), ("", None)]
-)
+@pytest.mark.parametrize(("value", "problem"), [("n/a", "placeholder"), ("Atlantis", "unknown country"), ("", None)])
 def test_what_is_no_country_says_why(value: str, problem: str | None) -> None:
     assert standardise_country(value) == (None, problem)
 

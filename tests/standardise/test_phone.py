@@ -64,15 +64,11 @@ def test_any_text_gives_either_a_number_or_a_reason(value: str, country: str | N
     found = standardise_phone(value, country)
     assert (found.e164 is None) == (found.kind is None)
     assert not (found.e164 and found.problem)
-    assert (
-        found.e164 or found.problem or not value.strip() or standardise_phone(value, country).problem is None
-    )
+    assert found.e164 or found.problem or not value.strip() or standardise_phone(value, country).problem is None
 
 
 @given(PHONE_TEXT, COUNTRIES, COUNTRIES)
-def test_a_standard_number_stays_as_it_is_in_every_country(
-    value: str, country: str | None, other: str | None
-) -> None:
+def test_a_standard_number_stays_as_it_is_in_every_country(value: str, country: str | None, other: str | None) -> None:
     found = standardise_phone(value, country)
     if found.e164:
         assert standardise_phone(found.e164, other) == found

@@ -71,9 +71,7 @@ def test_words_of_test_data_are_recognised_with_a_number_behind_them(word: str) 
     assert is_test_word(word)
 
 
-@pytest.mark.parametrize(
-    "word", ["asdf", "ASDFGH", "qweasd", "qwerty", "dfgdfg", "lkjhg", "zxcvbnm", "sdkfjhg"]
-)
+@pytest.mark.parametrize("word", ["asdf", "ASDFGH", "qweasd", "qwerty", "dfgdfg", "lkjhg", "zxcvbnm", "sdkfjhg"])
 def test_drumming_on_the_keyboard_is_recognised(word: str) -> None:
     assert is_keyboard_mash(word)
 

@@ -1,0 +1,234 @@
+"""The nightly run on the sample company: what is published, that it repeats, and what stops it."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from crm_quality.sample import generate
+from tests.end_to_end.conftest import Ran, run
+
+CONTRACT = {
+    "golden.customer": "customer_id, party_type, display_name, given_name, family_name, company_name, birth_date, tax_id, email, phone, street, city, region, postal_code, country, source_systems, record_count, completeness, quality_score, ghost_verdict, first_seen_at, last_activity_at",
+    "golden.customer_xref": "customer_id, source_system, source_object, source_id, match_probability, match_reason",
+    "golden.customer_lineage": "customer_id, field, value, source_system, source_object, source_id, rule",
+    "golden.customer_id_event": "event_id, run_id, event, customer_id, into_customer_id, happened_at",
+    "golden.customer_history": "customer_id, display_name, valid_from, valid_to",
+    "marts.customer_value": "customer_id, as_of_date, frequency, recency_days, tenure_days, monetary_value, probability_alive, expected_purchases_12m, expected_order_value, clv_12m, currency, model_version",
+    "marts.churn_risk": "customer_id, as_of_date, churn_probability, risk_band, top_reasons, suggested_action",
+    "quality.check_result": "run_id, check_id, table_name, column_name, expectation, dimension, severity, success, evaluated_rows, failed_rows, checked_at",
+    "quality.failure": "run_id, check_id, source_system, source_object, source_id, column_name",
+    "quality.dimension_score": "run_id, source_system, table_name, dimension, score, checked_at",
+    "quality.reconciliation_difference": "run_id, difference_id, kind, customer_id, crm_source_id, erp_source_id, field, crm_value, erp_value, amount_difference, first_found_at, status",
+    "quality.ghost_verdict": "source_system, source_object, source_id, verdict, score, reasons",
+    "quality.rejected_line": "file, line, reason",
+    "quality.quarantine": "source_system, source_object, source_id, file, line, table_name, reason",
+    "identity.review_queue": "pair_id, match_probability, reasons, status",
+    "meta.run": "run_id, extract_date, started_at, finished_at, status, rows_read, rows_rejected, rows_quarantined, customers, code_version, model_version",
+}
+
+# What differs between two runs of the same data by its nature: which run it was, when, and the line in a file.
+BY_RUN = {"run_id", "checked_at", "event_id", "line", "file", "finished_at", "content"}
+
+
+def published(ran: Ran) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(str(ran.project.golden), read_only=True)
+
+
+def content(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]]]:
+    """Every published table without what differs by run, as sorted rows."""
+    tables = con.sql(
+        "select schema_name, table_name from duckdb_tables() where schema_name <> 'meta' order by all"
+    ).fetchall()
+    found = {}
+    for schema, table in tables:
+        columns = [c for c, *_ in con.sql(f"describe {schema}.{table}").fetchall() if c not in BY_RUN]
+        chosen = ", ".join(f'"{column}"' for column in columns)
+        found[f"{schema}.{table}"] = con.sql(f"select {chosen} from {schema}.{table} order by all").fetchall()
+    return found
+
+
+def test_a_first_run_publishes_every_table_of_the_contract_with_rows(sample):
+    assert sample.outcome.problems == []
+    assert sample.outcome.published
+    with published(sample) as con:
+        for table, columns in CONTRACT.items():
+            con.sql(f"select {columns} from {table}")
+        for table in set(CONTRACT) - {"quality.rejected_line"}:
+            assert con.sql(f"select count(*) from {table}").fetchone() != (0,), table
+    assert (sample.project.published / "data_docs" / "index.html").is_file()
+
+
+def test_every_record_belongs_to_one_customer_and_every_line_is_accounted_for(sample):
+    with published(sample) as con:
+        assert (
+            con.sql(
+                "select count(*), count(distinct (source_system, source_object, source_id)) from golden.customer_xref"
+            ).fetchone()
+            == con.sql("select count(*), count(*) from core.party").fetchone()
+        )
+        unsound = "check_id like '%extract_is_usable' and not success"
+        assert con.sql(f"select check_id from quality.check_result where {unsound}").fetchall() == []
+
+
+def test_every_golden_value_can_be_traced_to_a_record_that_holds_it(sample):
+    with published(sample) as con:
+        untraced = con.sql(
+            """
+            select customer.customer_id from golden.customer as customer
+            left join golden.customer_lineage as lineage
+                on lineage.customer_id = customer.customer_id and lineage.field = 'email'
+            where customer.email is distinct from lineage.value
+            """
+        ).fetchall()
+        assert untraced == []
+        orphans = con.sql(
+            "select * from golden.customer_lineage anti join golden.customer_xref "
+            "using (customer_id, source_system, source_object, source_id) where source_id is not null"
+        ).fetchall()
+        assert orphans == []
+
+
+def test_the_identity_is_near_the_truth(sample):
+    from crm_quality.evaluate import evaluate
+
+    found = evaluate(sample.project.golden, sample.project.folder / "truth" / "entity.csv").overall
+    assert found.pairwise_precision > 0.97
+    assert found.pairwise_recall > 0.9
+
+
+def test_no_personal_value_stands_in_the_data_docs(sample):
+    with published(sample) as con:
+        values = con.sql(
+            "select email_raw from core.party where email_raw is not null "
+            "union select phone_raw from core.party where length(phone_raw) > 6 "
+            "union select full_name from core.party where length(full_name) > 5"
+        ).fetchall()
+    pages = "\n".join(
+        page.read_text(encoding="utf-8") for page in (sample.project.published / "data_docs").rglob("*.html")
+    )
+    assert [value for (value,) in values if value in pages] == []
+
+
+def test_the_same_extracts_in_any_row_order_publish_the_same_tables(sample, copy_of_sample, tmp_path):
+    folder = copy_of_sample()
+    again = run(folder)
+    assert again.outcome.published
+    with published(sample) as first, published(again) as second:
+        expected = content(first)
+        assert content(second) == expected
+
+    shuffled = tmp_path / "shuffled"
+    (shuffled / "models").mkdir(parents=True)
+    for name in ("crm_quality.yaml", "sources", "extracts"):
+        subprocess.run(["cp", "-r", str(folder / name), str(shuffled / name)], check=True)
+    order = random.Random(7)
+    for file in sorted((shuffled / "extracts").rglob("*.csv")):
+        header, *lines = file.read_bytes().splitlines(keepends=True)
+        order.shuffle(lines)
+        file.write_bytes(header + b"".join(lines))
+    anew = run(shuffled)
+    assert anew.outcome.published
+    with published(anew) as third:
+        found = content(third)
+    assert {table for table in expected if found[table] != expected[table]} == set()
+
+
+def spoil(file: Path, how: str) -> None:
+    data = file.read_bytes()
+    header, _, body = data.partition(b"\n")
+    if how == "missing":
+        file.unlink()
+    elif how == "empty":
+        file.write_bytes(b"")
+    elif how == "renamed column":
+        file.write_bytes(header.replace(b"Email", b"E-Mail Adresse") + b"\n" + body)
+    elif how == "cut":
+        file.write_bytes(data[: len(data) * 2 // 3].rstrip(b"\n")[:-12])
+    elif how == "wrong encoding":
+        file.write_bytes(data.decode("utf-8").encode("gb18030"))
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("missing", ["Contact*.csv"]),
+        ("empty", ["Contact.csv", "empty"]),
+        ("renamed column", ["Contact.csv", "line 1", "'Email'", "E-Mail Adresse"]),
+        ("cut", ["Contact.csv", "line ", "column ", "cut off"]),
+    ],
+)
+def test_a_broken_file_is_named_the_other_sources_are_loaded_and_nothing_is_published(
+    sample, copy_of_sample, how, told
+):
+    folder = copy_of_sample()
+    before = (folder / "published" / "golden.duckdb").resolve()
+    (file,) = folder.glob("extracts/salesforce/*/Contact.csv")
+    spoil(file, how)
+    broken = run(folder)
+    assert not broken.outcome.published
+    assert broken.project.golden.resolve() == before
+    message = "\n".join(broken.outcome.problems)
+    assert "raw_salesforce__contact__extract_is_usable" in message
+    for part in told:
+        assert part in message, message
+    with duckdb.connect(str(broken.project.warehouse), read_only=True) as con:
+        loaded = dict(con.sql("select source_system, count(*) from core.party group by all").fetchall())
+        assert loaded.keys() == {"salesforce", "fxiaoke", "sap"}
+        assert con.sql("select status from meta.run order by started_at desc limit 1").fetchone() == ("failed",)
+
+
+def test_lines_of_a_wrong_encoding_are_rejected_one_by_one_with_file_line_and_column(sample, copy_of_sample):
+    folder = copy_of_sample()
+    (file,) = folder.glob("extracts/salesforce/*/Contact.csv")
+    chinese = sum(1 for line in file.read_bytes().splitlines() if any(byte > 127 for byte in line))
+    spoil(file, "wrong encoding")
+    ran = run(folder)
+    with duckdb.connect(str(ran.project.warehouse), read_only=True) as con:
+        rejected = con.sql(
+            "select file, line, column_name, reason from quality.rejected_line where file like '%Contact.csv'"
+        ).fetchall()
+    assert len(rejected) == chinese
+    assert all(line > 1 and column and "utf-8" in reason for _, line, column, reason in rejected)
+
+
+def test_a_killed_run_leaves_the_published_file_and_the_next_run_succeeds(sample, copy_of_sample):
+    folder = copy_of_sample()
+    before = (folder / "published" / "golden.duckdb").resolve()
+    command = [sys.executable, "-m", "crm_quality", "run", "--project", str(folder)]
+    for seconds in (7.0, 11.0, 15.0):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        version = (folder / "published" / "golden.duckdb").resolve()
+        if process.returncode == -signal.SIGKILL:
+            assert version == before
+        with duckdb.connect(str(version), read_only=True) as con:
+            assert con.sql("select count(*) > 0 from golden.customer").fetchone() == (True,)
+        before = version
+    ran = run(folder)
+    assert ran.outcome.published
+    with published(ran) as con:
+        states = {state for (state,) in con.sql("select distinct status from meta.run").fetchall()}
+    assert "running" not in states
+
+
+def test_a_sample_with_broken_lines_is_published_and_each_is_shown(tmp_path):
+    folder = tmp_path / "dirty"
+    generate(folder, customers=300, seed=6)
+    with (next(folder.glob("extracts/sap/*/VBAP.csv"))).open("a") as lines:
+        lines.write("one;field;too;few\n")
+        lines.write(";".join(["x"] * 40) + "\n")
+    ran = run(folder)
+    assert ran.outcome.problems == []
+    with published(ran) as con:
+        rejected = con.sql("select count(*) from quality.rejected_line where file like '%VBAP.csv'").fetchone()
+    assert rejected is not None
+    assert rejected[0] >= 2
