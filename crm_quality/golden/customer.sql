@@ -99,7 +99,7 @@ known as (
 member as (
     select
         xref.customer_id,
-        string_agg(distinct xref.source_system, ',' order by xref.source_system) as source_systems,
+        array_to_string(list_sort(list_distinct(list(xref.source_system))), ',') as source_systems,
         count(*) as record_count,
         sum(
             case when party.email is not null then 1 else 0 end

@@ -1,9 +1,37 @@
 -- Every version of golden.customer, in the same columns: who a customer was on any past day. A day's state is
 -- `where valid_from <= day and (valid_to is null or valid_to > day)`; what last night changed is `where valid_from = day`.
 -- Running the same day again replaces what that day wrote.
--- customer_id    the customer
--- valid_from     extract date of the run that first saw this version
--- valid_to       extract date of the run that saw another version or no such customer any more; empty while it holds
+-- customer_id         minted once, never reused; ids no longer in use resolve through golden.customer_id_event
+-- party_type          person or organisation
+-- display_name        full name of a person, name of an organisation
+-- given_name          given name
+-- family_name         family name
+-- company_name        name of the organisation; for a person the employer
+-- birth_date          date of birth
+-- gender              male or female
+-- tax_id              valid tax or company registration number
+-- account_number      customer number that several systems share
+-- email               valid e-mail address, lower case
+-- phone               valid phone number in E.164, a mobile one where no other is known
+-- mobile              valid mobile number in E.164
+-- website             domain of the website
+-- street              street, from the same record as the other parts of the address
+-- city                city
+-- region              state, province or region
+-- postal_code         postal code
+-- country             ISO 3166 two-letter code
+-- industry            industry
+-- owner               who looks after the customer
+-- lifecycle_stage     stage as the sources say it
+-- source_systems      systems that know the customer, in alphabetical order, comma between
+-- record_count        source records behind this customer, ghosts and deleted ones included
+-- completeness        share of the key fields that are filled, 0 to 1
+-- quality_score       completeness times the share of valid contacts, 0 to 1
+-- ghost_verdict       the best verdict among its records: real, unverified, suspect, ghost
+-- first_seen_at       when the first of its records was created
+-- last_activity_at    last activity, interaction or order on or before the extract date
+-- valid_from          extract date of the run that first saw this version
+-- valid_to            extract date of the run that saw another version or no such customer; empty while it holds
 with before as (
     select
         version.customer_id,

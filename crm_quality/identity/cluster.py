@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -99,7 +101,7 @@ def _load(con: duckdb.DuckDBPyConnection) -> tuple[_Graph, np.ndarray, np.ndarra
     return graph, _two_columns(certain), _two_columns(conflict)
 
 
-def _two_columns(pairs: dict[str, np.ndarray]) -> np.ndarray:
+def _two_columns(pairs: Mapping[str, Any]) -> np.ndarray:
     return np.column_stack([np.asarray(pairs[side], dtype=np.int64) for side in "lr"])
 
 

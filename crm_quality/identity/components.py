@@ -16,4 +16,5 @@ def components(size: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     _, label = connected_components(graph, directed=False)
     smallest = np.full(int(label.max()) + 1, size, dtype=np.int64)
     np.minimum.at(smallest, label, np.arange(size))
-    return smallest[label]
+    labels: np.ndarray = smallest[label]
+    return labels

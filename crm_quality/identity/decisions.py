@@ -50,7 +50,7 @@ class Decisions:
 def load_decisions(con: duckdb.DuckDBPyConnection) -> Decisions:
     """The decisions in meta.decision on records that exist, as record numbers."""
     rows = con.execute(_ACTIVE).fetchall()
-    cannot = [(min(l, r), max(l, r)) for _, kind, l, r in rows if kind == "cannot_link"]
+    cannot = [(min(left, right), max(left, right)) for _, kind, left, right in rows if kind == "cannot_link"]
     groups = Groups()
     for left, right in cannot:
         groups.separate(left, right)

@@ -7,9 +7,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from crm_quality.identity.roles import VECTOR_SIZE
-
 _FOLDER = Path(__file__).parent
+VECTOR_SIZE = 256
 FEATURE_MODELS = ("record", "person_feature", "organisation_feature")
 
 
@@ -61,10 +60,11 @@ def build_name_tokens(con: duckdb.DuckDBPyConnection, schema: str) -> None:
 
 
 def build_name_vectors(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """Create {schema}.name_vector: record_number, name_vector FLOAT[128] of length 1, name_norm.
+    """Create {schema}.name_vector: record_number, name_vector FLOAT[256] of length 1, name_norm.
 
-    Each unit weighs its inverse document frequency and falls with a sign into one of 128 places (feature
-    hashing, Weinberger et al. 2009), so that the inner product of two vectors is the cosine of the weighted units.
+    Each unit weighs its inverse document frequency and falls with signs into two of 256 places (feature
+    hashing, Weinberger et al. 2009), so that the inner product of two vectors is the cosine of the weighted units;
+    two places, so that units that meet in one are told apart by the other.
     """
     units = con.execute(
         f"""
@@ -88,10 +88,12 @@ def build_name_vectors(con: duckdb.DuckDBPyConnection, schema: str) -> None:
         return
     records, position = np.unique(numbers, return_inverse=True)
     hashes = np.asarray(units["hash"]).astype(np.uint64)
-    sign = np.where((hashes >> np.uint64(32)) & np.uint64(1) == 0, 1.0, -1.0)
-    place = (hashes % np.uint64(VECTOR_SIZE)).astype(np.int64)
+    weights = np.asarray(units["weight"], dtype=np.float32)
     vectors = np.zeros((len(records), VECTOR_SIZE), dtype=np.float32)
-    np.add.at(vectors, (position, place), (sign * np.asarray(units["weight"])).astype(np.float32))
+    for shift in (0, 24):
+        bits = hashes >> np.uint64(shift)
+        sign = np.where((bits >> np.uint64(16)) & np.uint64(1) == 0, np.float32(1), np.float32(-1))
+        np.add.at(vectors, (position, (bits % np.uint64(VECTOR_SIZE)).astype(np.int64)), sign * weights)
     norms = np.maximum(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), 1e-6).astype(np.float64)
     vectors /= norms[:, None].astype(np.float32)
     _insert_vectors(con, schema, records, vectors, norms)

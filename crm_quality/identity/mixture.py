@@ -58,38 +58,42 @@ class Column:
     kin_level: int | None = None
 
 
-def estimate(patterns: Patterns, columns: list[Column]) -> Mixture:
+def estimate(patterns: Patterns, columns: list[Column], has_namesakes: bool) -> Mixture:
     """EM (Dempster, Laird and Rubin 1977) for the Fellegi-Sunter model on chosen pairs.
 
     Chosen pairs that do not match are no strangers: some share a home or an office, some a name. So there are
     four classes: matches and strangers, free in all comparisons; related, who agree on what is shared; namesakes,
     who agree on the name. The latter two are as strangers in all the rest: if that were free too, they would draw
-    in true matches of which one thing changed. Every class is smoothed towards its start. Matches are held to be
+    in true matches of which one thing changed. Organisations that bear one name are mostly one: no namesakes there. Every class is smoothed towards its start. Matches are held to be
     those that agree: their weakest level is never more frequent than among strangers.
     """
     u = [column.u for column in columns]
     first = [_first_m(len(column.u)) for column in columns]
     everything = [True] * len(columns)
-    starts = [first, [_related(*pair) for pair in zip(columns, first, strict=True)],
-        [match if column.is_name else column.u for column, match in zip(columns, first, strict=True)], u]
-    free = [everything, [column.is_shared for column in columns], [column.is_name for column in columns], everything]
+    starts = [first, u, [_related(*pair) for pair in zip(columns, first, strict=True)]]
+    free = [everything, everything, [column.is_shared for column in columns]]
+    if has_namesakes:
+        starts.append([match if column.is_name else column.u for column, match in zip(columns, first, strict=True)])
+        free.append([column.is_name for column in columns])
     classes = starts
-    shares = np.array([0.1, 0.05, 0.05, 0.8])
+    shares = np.array([0.1, 0.8, 0.05, 0.05])[: len(starts)]
     total = max(float(patterns.pairs.sum()), 1.0)
     posterior = np.zeros((len(starts), len(patterns.pairs)))
-    iteration = 0
-    for iteration in range(1, MOST_ITERATIONS + 1):
+    iterations = 0
+    while iterations < MOST_ITERATIONS:
+        iterations += 1
         before = posterior
         posterior = _posterior(patterns, classes, shares)
         expected = patterns.pairs * posterior
         shares = np.clip(expected.sum(axis=1) / total, 1e-9, 1.0)
         classes = [
-            _updated(patterns.counts(weight), start, may) for weight, start, may in zip(expected, starts, free, strict=True)
+            _updated(patterns.counts(weight), start, may)
+            for weight, start, may in zip(expected, starts, free, strict=True)
         ]
         classes[0] = [_ordered(match, stranger) for match, stranger in zip(classes[0], u, strict=True)]
         if float((patterns.pairs * np.abs(posterior - before)[0]).sum()) <= CONVERGED * total:
             break
-    return Mixture(classes[0], float((patterns.pairs * posterior[0]).sum()), iteration)
+    return Mixture(classes[0], float((patterns.pairs * posterior[0]).sum()), iterations)
 
 
 def _related(column: Column, first: np.ndarray) -> np.ndarray:

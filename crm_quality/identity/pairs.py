@@ -16,12 +16,16 @@ from crm_quality.identity.components import components
 from crm_quality.identity.conflict import build_conflicts
 from crm_quality.identity.explain import weigh
 from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, save_model
-from crm_quality.identity.roles import KINDS, Kind
+from crm_quality.identity.organisation import ORGANISATION
+from crm_quality.identity.person import PERSON
+from crm_quality.identity.roles import Kind
 from crm_quality.identity.score import frequency_query, rarity_columns, score_candidates
 from crm_quality.identity.training import fit
 from crm_quality.identity.workspace import prepare_input, workspace
 
 logger = logging.getLogger(__name__)
+
+KINDS = (PERSON, ORGANISATION)
 
 # A pair below this weight (odds of 1 to 64) is kept only if both records hang together otherwise.
 LEAST_WEIGHT = -6.0

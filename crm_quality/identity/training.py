@@ -70,7 +70,7 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     columns = [
         Column(shares, item.is_shared, item.is_name, item.kin_level) for item, shares in zip(evidence, u, strict=True)
     ]
-    mixture = estimate(compared, columns)
+    mixture = estimate(compared, columns, has_namesakes=kind.party_type == "person")
     all_pairs = max(1.0, records * (records - 1) / 2)
     matches = min(max(mixture.matches / share, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records)
     settings = _settings(evidence, mixture, u, min(0.5, matches / all_pairs))
@@ -157,21 +157,20 @@ def _comparison(evidence: Evidence, m: np.ndarray, u: np.ndarray) -> dict[str, A
         }
     ]
     for level in evidence.levels:
-        entry: dict[str, Any] = {"sql_condition": level.sql, "label_for_charts": level.words}
+        levels.append({"sql_condition": level.sql, "label_for_charts": level.words})
         if level.rarity_column:
             # Of this level's own values the rarity counts, whatever Splink takes for the exact match.
-            entry |= {
+            levels[-1] |= {
                 "tf_adjustment_column": level.rarity_column,
                 "tf_adjustment_weight": 1.0,
                 "disable_tf_exact_match_detection": True,
             }
-        levels.append(entry)
     levels.append({"sql_condition": "ELSE", "label_for_charts": evidence.different})
-    for level, weight, share in zip(levels[1:], weights, u, strict=True):
+    for entry, weight, share in zip(levels[1:], weights, u, strict=True):
         # m need not add up to 1: Splink uses the ratio to u alone.
-        share = min(float(share), 1.0 / 2 ** max(float(weight), 0.0))
-        level["u_probability"] = _shortened(share)
-        level["m_probability"] = _shortened(min(1.0, share * 2 ** float(weight)))
+        rare = min(float(share), 1.0 / 2 ** max(float(weight), 0.0))
+        entry["u_probability"] = _shortened(rare)
+        entry["m_probability"] = _shortened(min(1.0, rare * 2 ** float(weight)))
     return {"output_column_name": evidence.name, "comparison_levels": levels}
 
 

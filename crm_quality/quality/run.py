@@ -91,14 +91,6 @@ class _Job:
     run_id: str
 
 
-def begin_checks(con: duckdb.DuckDBPyConnection, extract_date: date) -> None:
-    """Forget the results of an earlier run of this day, and the failing rows of whatever run was last."""
-    create_result_tables(con)
-    con.execute("delete from quality.failure")
-    for table in ("check_result", "check_result_by_source"):
-        con.execute(f"delete from quality.{table} where extract_date = ?", [extract_date])
-
-
 def create_result_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Make the result tables where they are missing."""
     con.execute("create schema if not exists quality")

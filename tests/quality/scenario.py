@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 
+from crm_quality.publish import previous
 from crm_quality.sources.layout import canonical
 from crm_quality.sql_model import load_models
 
@@ -54,11 +55,11 @@ def warehouse() -> duckdb.DuckDBPyConnection:
         "create table identity.customer_xref (customer_id varchar, source_system varchar,"
         " source_object varchar, source_id varchar, match_probability double, match_reason varchar)"
     )
+    columns = previous.TABLES["quality.reconciliation_difference"]
     con.execute(
-        "create table previous.reconciliation_difference (run_id varchar, difference_id varchar,"
-        " kind varchar, customer_id varchar, crm_source_id varchar, erp_source_id varchar, field varchar,"
-        " crm_value varchar, erp_value varchar, amount_difference decimal(18, 4), first_found_at date,"
-        " status varchar)"
+        "create table previous.reconciliation_difference ("
+        + ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        + ")"
     )
     core = {model.table: model for model in load_models() if model.schema == "core"}
     for table, shape in canonical().items():

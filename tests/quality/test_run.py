@@ -10,7 +10,8 @@ import pytest
 from scenario import RUN, TODAY, add, failures, map_columns, warehouse
 
 from crm_quality.errors import CrmQualityError
-from crm_quality.quality.run import CheckOutcome, begin_checks, record_check, run_suite
+from crm_quality.quality.run import CheckOutcome, record_check, run_suite
+from crm_quality.quality.score import forget_other_results
 from crm_quality.quality.suites import read_suite
 
 
@@ -265,7 +266,7 @@ def test_failing_rows_are_those_of_the_current_run_only(con: duckdb.DuckDBPyConn
     assert con.execute("select count(*) from quality.failure").fetchone() == (2,)
     run_suite(con, read_suite(tmp_path / "core.ticket.json"), "run-2", TODAY)
     assert con.execute("select distinct run_id from quality.failure").fetchall() == [("run-2",)]
-    begin_checks(con, TODAY)
+    forget_other_results(con, "run-3", TODAY)
     for table in ("failure", "check_result", "check_result_by_source"):
         assert con.execute(f"select count(*) from quality.{table}").fetchone() == (0,)
 

@@ -1,0 +1,100 @@
+"""How two organisation records are compared. Does not belong here: anything learnt from data."""
+
+from __future__ import annotations
+
+from crm_quality.identity.roles import (
+    ADDRESS,
+    EMAIL,
+    PHONES,
+    PLACE,
+    SIMILAR_PHONE,
+    Evidence,
+    Key,
+    Kind,
+    Level,
+    any_pair,
+    identifier,
+    plain,
+)
+
+_COMPANY_PHONE = Evidence(
+    name="phone",
+    present="coalesce(phone_1{}, phone_2{}) is not null",
+    is_shared=True,
+    levels=(Level(any_pair("{a} = {b}", PHONES, PHONES), "same phone"), SIMILAR_PHONE),
+    different="different phone",
+)
+
+# One comparison, because an address and its domain are one piece of evidence.
+_COMPANY_EMAIL = Evidence(
+    name="email",
+    present="coalesce(email{}, domain{}) is not null",
+    levels=(
+        Level("email_l = email_r", "same e-mail", "email"),
+        Level("domain_l = domain_r", "same web domain", "domain"),
+        EMAIL.levels[2],
+    ),
+    different="different web domain",
+    incomparable="(email_l is null or email_r is null) and (domain_l is null or domain_r is null)",
+)
+
+_COSINE = "array_inner_product(name_vector_l, name_vector_r)"
+_CONTAINED = f"{_COSINE} * greatest(name_norm_l, name_norm_r) / least(name_norm_l, name_norm_r)"
+
+# 海升药业 and 海正药业 are no slip of each other, though their pinyin nearly is.
+_BOTH_CHINESE = "coalesce(brand_l is not null and brand_r is not null, false)"
+
+_COMPANY_NAME = Evidence(
+    name="name",
+    present="coalesce(core{}, company_key{}) is not null",
+    is_name=True,
+    levels=(
+        Level("core_l = core_r", "same company name", "core"),
+        Level(
+            f"company_key_l = company_key_r or {_COSINE} >= 0.9"
+            f" or (length(company_key_l) >= 6 and not ({_BOTH_CHINESE})"
+            " and jaro_winkler_similarity(company_key_l, company_key_r) >= 0.96)",
+            "nearly the same company name",
+        ),
+        Level(
+            f"core_l like core_pattern_r or core_r like core_pattern_l or ({_CONTAINED} >= 0.95 and {_COSINE} >= 0.5)",
+            "one company name contains the other",
+        ),
+        Level(
+            "contains(concat(' ', company_key_l, ' '), concat(' ', brand_r, ' '))"
+            " or contains(concat(' ', company_key_r, ' '), concat(' ', brand_l, ' '))",
+            "same brand in Chinese and in English",
+        ),
+        Level(f"{_COSINE} >= 0.7", "similar company name"),
+        Level(f"{_COSINE} >= 0.45", "partly the same company name"),
+        Level(f"{_COSINE} >= 0.2", "a word of the company name in common"),
+    ),
+    different="different company name",
+)
+
+ORGANISATION = Kind(
+    party_type="organisation",
+    feature_table="identity.organisation_feature",
+    evidence=(
+        _COMPANY_NAME,
+        identifier("tax_text", "tax_text", "tax id"),
+        _COMPANY_EMAIL,
+        _COMPANY_PHONE,
+        ADDRESS,
+        PLACE,
+        plain("region", "region"),
+        plain("industry", "industry"),
+    ),
+    keys=(
+        Key("tax id", ("tax_text",)),
+        Key("e-mail", ("email",)),
+        Key("company name", ("core",)),
+        Key("company name in Latin letters", ("company_key",)),
+        Key("web domain", ("domain",)),
+        Key("address", ("address",)),
+        Key("beginning of the name", ("left(company_key, 7)",)),
+        Key("address number and postal code", ("address_number", "postal_code")),
+        Key("address number and city", ("address_number", "city")),
+    ),
+    has_name_tokens=True,
+)
