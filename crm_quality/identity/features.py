@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 
 _FOLDER = Path(__file__).parent
-VECTOR_SIZE = 256
+VECTOR_SIZE = 128
 FEATURE_MODELS = ("record", "person_feature", "organisation_feature")
 
 
@@ -60,9 +60,9 @@ def build_name_tokens(con: duckdb.DuckDBPyConnection, schema: str) -> None:
 
 
 def build_name_vectors(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """Create {schema}.name_vector: record_number, name_vector FLOAT[256] of length 1, name_norm.
+    """Create {schema}.name_vector: record_number, name_vector FLOAT[128] of length 1, name_norm.
 
-    Each unit weighs its inverse document frequency and falls with signs into two of 256 places (feature
+    Each unit weighs its inverse document frequency and falls with signs into two of 128 places (feature
     hashing, Weinberger et al. 2009), so that the inner product of two vectors is the cosine of the weighted units;
     two places, so that units that meet in one are told apart by the other.
     """

@@ -57,7 +57,8 @@ _COMPANY_NAME = Evidence(
             "nearly the same company name",
         ),
         Level(
-            f"core_l like core_pattern_r or core_r like core_pattern_l or ({_CONTAINED} >= 0.95 and {_COSINE} >= 0.5)",
+            f"{_CONTAINED} >= 0.8 and (core_l like core_pattern_r or core_r like core_pattern_l)"
+            f" or {_CONTAINED} >= 0.95 and {_COSINE} >= 0.5",
             "one company name contains the other",
         ),
         Level(

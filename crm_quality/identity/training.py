@@ -13,8 +13,10 @@ from crm_quality.identity.mixture import Column, Mixture, Patterns, estimate
 from crm_quality.identity.roles import Evidence, Kind
 
 SEED = 20
-RANDOM_PAIRS = 500_000
-TRAINING_PAIRS = 500_000
+# Pairs to learn from: enough to see rare levels, and no more than a first run can wait for.
+LEAST_PAIRS = 200_000
+MOST_PAIRS = 500_000
+PAIRS_PER_RECORD = 5
 LEAST_FILLED = 0.02
 # Fewer than this and a project would never link anything; more and everything would be one.
 LEAST_MATCHES_PER_RECORD = 0.05
@@ -57,10 +59,11 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     if not evidence:
         return None
     (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
-    strangers = _patterns(con, table, evidence, _random_pairs(con, table, records))
+    wanted = min(max(LEAST_PAIRS, PAIRS_PER_RECORD * records), MOST_PAIRS)
+    strangers = _patterns(con, table, evidence, _random_pairs(table, records, wanted))
     candidates = f"{schema}.candidate"
     (pairs,) = con.execute(f"select count(*) from {candidates}").fetchone() or (0,)
-    share = min(1.0, TRAINING_PAIRS / max(pairs, 1))
+    share = min(1.0, wanted / max(pairs, 1))
     chosen = (
         f"select join_key_l, join_key_r from {candidates}"
         f" where hash(join_key_l * 1000003 + join_key_r + {SEED}) % 1000000 < {int(share * 1_000_000)}"
@@ -77,12 +80,12 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     return Fit(settings, {"matches": round(mixture.matches / share), "iterations": mixture.iterations})
 
 
-def _random_pairs(con: duckdb.DuckDBPyConnection, table: str, records: int) -> str:
-    """All pairs among as many records, chosen by a seeded hash, as give RANDOM_PAIRS pairs."""
-    wanted = int((2 * RANDOM_PAIRS) ** 0.5) + 1
+def _random_pairs(table: str, records: int, wanted: int) -> str:
+    """All pairs among as many records, chosen by a seeded hash, as give `wanted` pairs."""
+    chosen = int((2 * wanted) ** 0.5) + 1
     sample = (
         f"(select record_number from {table} order by hash(record_number + {SEED}), record_number"
-        f" limit {min(wanted, records)})"
+        f" limit {min(chosen, records)})"
     )
     return (
         f"select l.record_number as join_key_l, r.record_number as join_key_r from {sample} as l"

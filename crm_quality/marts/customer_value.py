@@ -147,7 +147,7 @@ def build_customer_value(con: duckdb.DuckDBPyConnection) -> ValueReport:
     report = ValueReport(0, {})
     for party_type, customers in _party_types(con):
         models = _fit_models(customers.head(MAX_FIT_CUSTOMERS), lender)
-        if lender is None:
+        if lender is None and models.purchases.library:
             lender = replace(models.purchases, name=f"{models.purchases.name} of {party_type}s")
         _write_values(con, customers, models)
         _write_models(con, party_type, models)

@@ -290,3 +290,11 @@ def test_an_order_of_the_erp_reaches_value_and_risk() -> None:
         build(con, "golden.customer_xref", "marts.customer_order", "marts.purchase_summary")
         value(con)
         assert [row["customer_id"] for row in rows(con, "from marts.churn_risk")] == ["a"]
+
+
+def test_no_borrowed_model_hides_what_customers_did_themselves() -> None:
+    with warehouse() as con:
+        weekly = [("a", EXTRACT_DATE - timedelta(days=7 * week), 20.0, "EUR") for week in range(20)]
+        bought(con, [*weekly, ("org1", EXTRACT_DATE - timedelta(days=300), 5.0, "EUR")])
+        # Neither party type has a model to lend.
+        assert set(value(con).models.values()) == {"observed rate / observed mean"}
