@@ -141,10 +141,11 @@ def ui(
 
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point: an error that the user can mend is printed without a traceback, with exit code 1."""
-    logging.basicConfig(level=logging.WARNING)
-    # Both talk a lot about what they do; what matters of it is in the run's own tables.
-    for library in ("splink", "great_expectations"):
-        logging.getLogger(library).setLevel(logging.ERROR)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # Some libraries set their own loggers to INFO.
+    logging.getLogger().handlers[0].setLevel(logging.WARNING)
+    # Splink comments on every parameter; what matters of it is in the model's file.
+    logging.getLogger("splink").setLevel(logging.ERROR)
     try:
         return app(args=arguments)
     except CrmQualityError as error:

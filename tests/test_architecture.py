@@ -27,7 +27,7 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
 
 
 def test_lower_layers_never_import_higher_ones_and_only_the_dagster_layer_imports_dagster():
-    done = subprocess.run([Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -42,7 +42,7 @@ def test_every_table_of_core_golden_and_marts_has_a_suite_and_every_suite_a_tabl
     tables = {".".join(key.path) for key in definitions.resolve_all_asset_keys()}
     suites = set(load_suites())
     assert suites <= tables
-    assert {t for t in tables if t.split(".")[0] in ("core", "golden", "marts")} - suites <= {"marts.purchase_model"}
+    assert {table for table in tables if table.split(".")[0] in ("core", "golden", "marts")} <= suites
 
 
 def test_every_expectation_is_an_asset_check(definitions):
@@ -80,4 +80,6 @@ def test_loading_the_definitions_imports_no_heavy_library():
 
 def test_the_repository_names_no_registry():
     for file in (ROOT / "requirements.lock", ROOT / "Makefile", ROOT / "pyproject.toml"):
-        assert "http" not in file.read_text().replace("httptools", "").replace("httpx", "").replace("httpcore", ""), file
+        assert "http" not in file.read_text().replace("httptools", "").replace("httpx", "").replace("httpcore", ""), (
+            file
+        )

@@ -12,6 +12,8 @@ from crm_quality.project import Project
 _DAGSTER_YAML = """\
 telemetry:
   enabled: false
+nux:
+  enabled: false
 event_log_storage:
   module: crm_quality.assets.event_log
   class: EventLog

@@ -94,16 +94,10 @@ def _sql_asset(model: SqlModel, sources: list[Source], suite: Suite | None) -> d
         model.name,
         build,
         reads=[*reads, *_suite_reads(suite)],
-        description=_description(model),
+        description=f"{model.description}\n\n```sql\n{model.sql.strip()}\n```",
         suite=suite,
         kinds=("duckdb", "sql"),
     )
-
-
-def _description(model: SqlModel) -> str:
-    notes = "\n".join(f"| `{column}` | {note} |" for column, note in model.column_notes.items())
-    table = f"\n\n| column | |\n|---|---|\n{notes}" if notes else ""
-    return f"{model.description}{table}\n\n```sql\n{model.sql.strip()}\n```"
 
 
 def _suite_reads(suite: Suite | None) -> list[str]:

@@ -80,7 +80,7 @@ def _review(run: OpenRun) -> None:
 
 def _value(run: OpenRun) -> Mapping[str, Any]:
     report = build_customer_value(run.con)
-    return {f"model, {currency or 'no currency'}": model for currency, model in report.models.items()}
+    return {f"model, {party_type}": model for party_type, model in report.models.items()}
 
 
 PYTHON_TABLES: tuple[PythonTable, ...] = (
@@ -133,6 +133,6 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         "marts.purchase_model",
         _made_with_the_table_it_reads,
         ["marts.customer_value"],
-        "The purchase model of each currency: its kind, its parameters, and why it is a substitute where it is one.",
+        "The purchase and value models of each party type and currency: their kind, parameters, and why it is a substitute where it is one.",
     ),
 )

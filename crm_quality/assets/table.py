@@ -104,7 +104,7 @@ def check_result(outcome: CheckOutcome) -> dg.AssetCheckResult:
         "applies": outcome.success is not None,
     }
     if outcome.failing_keys:
-        metadata["failing_keys"] = dg.MetadataValue.md("\n".join(f"- `{key}`" for key in outcome.failing_keys))
+        metadata["failing_keys"] = ", ".join(outcome.failing_keys)
     if outcome.sql:
         metadata["all_failing_rows"] = dg.MetadataValue.md(f"```sql\n{outcome.sql}\n```")
     if outcome.error:

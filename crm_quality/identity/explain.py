@@ -12,7 +12,7 @@ LEAST_OTHER_EVIDENCE = 3.0
 HELD_BACK = -2.0
 # Two mobile numbers or mail addresses in one household: father and son of one name. Strong, or a third record
 # would join them.
-OTHER_PERSON = -8.0
+OTHER_PERSON = -10.0
 # What a whole household shares speaks for a person no louder than this.
 IMPERSONAL = 8.0
 
@@ -75,6 +75,8 @@ def _person_weight(evidence: list[Evidence], rare: set[str]) -> str:
     return f"""
         case
             when not {personal} and {one_home} and ({other_contact}) and {_FATHER_AND_SON}
+                then least(match_weight, {OTHER_PERSON})
+            when not {personal} and ({_is(evidence, "gender", "different gender")})
                 then least(match_weight, {OTHER_PERSON})
             when {_bits(evidence, rare, _IDENTIFYING)} < {LEAST_OTHER_EVIDENCE} then least(match_weight, {HELD_BACK})
             when ({other_first_name}) and not {own} then least(match_weight, {HELD_BACK})

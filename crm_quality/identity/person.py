@@ -23,7 +23,7 @@ _PERSON_PHONE = Evidence(
     levels=(
         Level(_SAME_MOBILE, "same mobile"),
         Level("phone_2_l = phone_2_r and (phone_1_l is null or phone_1_r is null)", "same phone"),
-        SIMILAR_PHONE,
+        Level(f"{SIMILAR_PHONE.sql} and phone_2_l is distinct from phone_2_r", SIMILAR_PHONE.words),
         Level("phone_2_l = phone_2_r", "same phone, but different mobile"),
         Level("phone_1_l is null or phone_1_r is null", "different phone"),
     ),

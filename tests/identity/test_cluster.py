@@ -1,0 +1,167 @@
+"""From pairs to clusters: linkage, conflicts, certain matches and steward decisions."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crm_quality.identity.cluster import build_clusters
+from tests.identity.scenario import add_conflict, add_pair, bare_warehouse, clusters, decide, together
+
+
+def test_every_record_is_in_exactly_one_cluster_named_after_its_smallest_key() -> None:
+    con = bare_warehouse(["a", "b", "c"])
+    add_pair(con, "b", "c", 15)
+    report = build_clusters(con)
+    assert (report.records, report.clusters) == (3, 2)
+    rows = con.execute("select source_id, cluster_id, match_reason from identity.cluster order by 1").fetchall()
+    assert rows == [
+        ("a", "crm|Contact|a", "only record"),
+        ("b", "crm|Contact|b", "alike"),
+        ("c", "crm|Contact|b", "alike"),
+    ]
+
+
+def test_without_any_pair_every_record_stands_alone() -> None:
+    con = bare_warehouse(["a", "b"])
+    assert build_clusters(con).clusters == 2
+
+
+def test_a_doubtful_pair_is_not_joined_at_the_default_objective() -> None:
+    con = bare_warehouse(["a", "b", "c", "d"])
+    add_pair(con, "a", "b", 20)
+    add_pair(con, "c", "d", 0.5)  # 3 to 2: with it the expected precision is far below .995
+    build_clusters(con)
+    assert clusters(con) == {frozenset("ab"), frozenset("c"), frozenset("d")}
+    build_clusters(con, "best_f1")
+    assert together(con, "c", "d")
+
+
+def test_a_weak_bridge_does_not_join_two_sure_customers() -> None:
+    con = bare_warehouse(list("abcd"))
+    for left, right, weight in [("a", "b", 15), ("c", "d", 15), ("b", "c", 4), ("a", "c", -8), ("a", "d", -8)]:
+        add_pair(con, left, right, weight)
+    build_clusters(con)
+    assert clusters(con) == {frozenset("ab"), frozenset("cd")}
+
+
+def test_records_in_conflict_are_kept_apart_also_through_a_third() -> None:
+    con = bare_warehouse(list("abc"))
+    for left, right, weight in [("a", "b", 25), ("b", "c", 20), ("a", "c", 20)]:
+        add_pair(con, left, right, weight)
+    add_conflict(con, "a", "c")
+    build_clusters(con)
+    assert together(con, "a", "b")
+    assert not together(con, "a", "c")
+    assert not together(con, "b", "c")
+
+
+def test_a_certain_match_gives_way_to_a_conflict_and_the_weaker_kind_first() -> None:
+    con = bare_warehouse(list("abc"))
+    add_pair(con, "a", "b", 30, "certain 3")  # same customer number
+    add_pair(con, "b", "c", 30, "certain 2")  # same national id
+    add_conflict(con, "a", "c")
+    build_clusters(con)
+    assert clusters(con) == {frozenset("a"), frozenset("bc")}
+
+
+def test_records_that_are_one_for_certain_speak_with_their_strongest_voice() -> None:
+    con = bare_warehouse(list("abc"))
+    add_pair(con, "a", "b", 30, "certain 3")  # b has nothing but its customer number
+    add_pair(con, "a", "c", 11)
+    build_clusters(con)
+    assert together(con, "a", "b", "c")
+
+
+def test_a_must_link_decision_joins_what_nothing_else_would() -> None:
+    con = bare_warehouse(list("abc"))
+    decide(con, 1, "must_link", "a", "c")
+    build_clusters(con)
+    assert clusters(con) == {frozenset("ac"), frozenset("b")}
+    assert con.execute("select match_reason from identity.cluster where source_id = 'a'").fetchone() == (
+        "linked by a steward",
+    )
+
+
+def test_a_must_link_decision_outranks_a_conflict_between_identifiers() -> None:
+    con = bare_warehouse(list("ab"))
+    add_pair(con, "a", "b", 5)
+    add_conflict(con, "a", "b")
+    decide(con, 1, "must_link", "a", "b")
+    build_clusters(con)
+    assert together(con, "a", "b")
+
+
+@pytest.mark.parametrize("key", ["name", "certain 1"])
+def test_a_cannot_link_decision_holds_transitively(key: str) -> None:
+    con = bare_warehouse(list("abc"))
+    add_pair(con, "a", "b", 30, key)
+    add_pair(con, "b", "c", 30, key)
+    add_pair(con, "a", "c", 30, key)
+    decide(con, 1, "must_link", "a", "b")
+    decide(con, 2, "cannot_link", "a", "c")
+    build_clusters(con)
+    assert clusters(con) == {frozenset("ab"), frozenset("c")}
+
+
+def test_an_undone_decision_has_no_effect_and_an_undone_undo_restores_it() -> None:
+    con = bare_warehouse(list("ab"))
+    decide(con, 1, "must_link", "a", "b")
+    decide(con, 2, "must_link", "a", "b", undoes=1)
+    con.execute("update meta.decision set kind = 'undo' where decision_id = 2")
+    build_clusters(con)
+    assert not together(con, "a", "b")
+    decide(con, 3, "undo", "a", "b", undoes=2)
+    build_clusters(con)
+    assert together(con, "a", "b")
+
+
+def test_of_two_decisions_on_one_pair_the_later_wins() -> None:
+    con = bare_warehouse(list("ab"))
+    decide(con, 1, "must_link", "a", "b")
+    decide(con, 2, "cannot_link", "b", "a")
+    build_clusters(con)
+    assert not together(con, "a", "b")
+
+
+def test_a_must_link_that_contradicts_a_cannot_link_through_others_is_reported() -> None:
+    con = bare_warehouse(list("abc"))
+    decide(con, 1, "cannot_link", "a", "c")
+    decide(con, 2, "must_link", "a", "b")
+    decide(con, 3, "must_link", "b", "c")
+    report = build_clusters(con)
+    assert report.refused_decisions == (3,)
+    assert clusters(con) == {frozenset("ab"), frozenset("c")}
+
+
+def test_a_component_too_large_for_linkage_is_cut_at_stronger_links_first() -> None:
+    keys = [f"{number:04}" for number in range(400)]
+    con = bare_warehouse(keys)
+    for left, right in zip(keys, keys[1:], strict=False):
+        # Sure pairs, hung together in one long chain of doubtful links.
+        add_pair(con, left, right, 15 if int(left) % 2 == 0 else 1)
+    build_clusters(con)
+    assert clusters(con) == {frozenset(keys[at : at + 2]) for at in range(0, 400, 2)}
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.data())
+def test_the_order_of_rows_does_not_change_clusters(data: st.DataObject) -> None:
+    keys = list("abcdef")
+    chosen = st.tuples(st.sampled_from(keys), st.sampled_from(keys)).filter(lambda pair: pair[0] < pair[1])
+    pairs = data.draw(st.dictionaries(chosen, st.integers(-6, 16), max_size=12))
+    apart = data.draw(st.lists(chosen, max_size=2))
+    found = []
+    for seed in range(2):
+        shuffler = random.Random(seed)
+        con = bare_warehouse(shuffler.sample(keys, len(keys)))
+        for (left, right), weight in shuffler.sample(sorted(pairs.items()), len(pairs)):
+            add_pair(con, left, right, weight)
+        for left, right in apart:
+            add_conflict(con, left, right)
+        build_clusters(con)
+        found.append(con.execute("from identity.cluster order by all").fetchall())
+        assert all(not together(con, left, right) for left, right in apart)
+        con.close()
+    assert found[0] == found[1]
