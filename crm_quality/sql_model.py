@@ -117,18 +117,20 @@ def column_lineage(
     `schema` holds schema -> table -> column -> type of every table the model reads. Costs some 20 ms a
     column: call it when a table is materialised, never while a code location loads.
     """
-    from sqlglot import exp
-    from sqlglot.lineage import lineage
-    from sqlglot.optimizer import build_scope
+    from sqlglot import MappingSchema, exp
+    from sqlglot.lineage import to_node
+    from sqlglot.optimizer.scope import build_scope
     from sqlglot.optimizer.qualify import qualify
 
-    tables: dict[str, object] = dict(schema)
+    tables = MappingSchema(dict(schema), dialect="duckdb")
     qualified = qualify(model.query.copy(), schema=tables, dialect="duckdb", validate_qualify_columns=False)
     scope = build_scope(qualified)
+    assert scope is not None
     found: dict[str, list[tuple[str, str, str]]] = {}
     for select in qualified.selects:
         column = select.alias_or_name
-        node = lineage(column, qualified, schema=schema, dialect="duckdb", scope=scope, trim_selects=False)
+        # Not `lineage`, which copies the query and normalises the schema anew for every column.
+        node = to_node(column, scope, "duckdb", tables, trim_selects=False)
         origins = set()
         for leaf in node.walk():
             table = leaf.expression

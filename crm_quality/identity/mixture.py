@@ -28,17 +28,21 @@ class Patterns:
             found.append(np.bincount(level[level >= 0], weights=weight[level >= 0], minlength=size))
         return found
 
-    def shares(self, least: float) -> list[np.ndarray]:
-        """Share of the comparable pairs at each level; a level never seen counts as `least` pairs."""
-        return [np.maximum(count, least) / np.maximum(count, least).sum() for count in self.counts(self.pairs)]
+    def shares(self, without: list[np.ndarray] | None = None) -> list[np.ndarray]:
+        """Share of the comparable pairs at each level, less some pairs; a level never seen counts as half a pair."""
+        counts = self.counts(self.pairs)
+        taken = without or [np.zeros(size) for size in self.sizes]
+        left = [np.maximum(count - pairs, 0.5) for count, pairs in zip(counts, taken, strict=True)]
+        return [count / count.sum() for count in left]
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """m per comparison and level, the expected number of matching pairs, and the iterations it took."""
+    """m per comparison and level, the expected matching pairs in all and at each level, and the iterations it took."""
 
     m: list[np.ndarray]
     matches: float
+    level_matches: list[np.ndarray]
     iterations: int
 
 
@@ -93,7 +97,8 @@ def estimate(patterns: Patterns, columns: list[Column], has_namesakes: bool) -> 
         classes[0] = [_ordered(match, stranger) for match, stranger in zip(classes[0], u, strict=True)]
         if float((patterns.pairs * np.abs(posterior - before)[0]).sum()) <= CONVERGED * total:
             break
-    return Mixture(classes[0], float((patterns.pairs * posterior[0]).sum()), iterations)
+    matching = patterns.pairs * posterior[0]
+    return Mixture(classes[0], float(matching.sum()), patterns.counts(matching), iterations)
 
 
 def _related(column: Column, first: np.ndarray) -> np.ndarray:

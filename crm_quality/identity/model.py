@@ -17,8 +17,8 @@ from crm_quality.errors import CrmQualityError
 class MatchModel:
     """A trained model of one party type: Splink's settings and what its training saw.
 
-    `term_frequency_file` holds (column_name, value, frequency) of the values seen at least twice in training;
-    any other value counts as seen once in `records`.
+    `term_frequency_file` holds (column_name, value, frequency) of the values that several records share; the row
+    without a value is for all others.
     """
 
     party_type: str

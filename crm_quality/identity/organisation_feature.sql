@@ -16,6 +16,12 @@ with party as (
     select
         record.record_number,
         party.*,
+        -- a@a.com, test@test.de: typed to fill a mandatory field.
+        case
+            when length(split_part(party.email, '@', 1)) > 4
+                or split_part(party.email, '@', 1) <> split_part(party.email_domain, '.', 1)
+                then party.email
+        end as own_email,
         coalesce(party.company_core, party.company_key, party.full_name) as shared_by
     from core.party as party
     join identity.record as record using (source_system, source_object, source_id)
@@ -33,10 +39,10 @@ phone_use as (
 ),
 
 email_use as (
-    select email, count(distinct shared_by) as names
+    select own_email, count(distinct shared_by) as names
     from party
-    where email is not null
-    group by email
+    where own_email is not null
+    group by own_email
 ),
 
 domain as (
@@ -45,7 +51,7 @@ domain as (
         coalesce(
             lower(website),
             case when email_is_free is distinct from true and email_is_disposable is distinct from true
-                then lower(email_domain) end
+                and own_email is not null then lower(email_domain) end
         ) as domain
     from party
 ),
@@ -79,7 +85,7 @@ select
     end as brand,
     coalesce(party.company_is_branch, false) as is_branch,
     nullif(regexp_replace(upper(party.tax_id_raw), '[^A-Z0-9]', '', 'g'), '') as tax_text,
-    case when coalesce(email_use.names, 0) <= 10 then party.email end as email,
+    case when coalesce(email_use.names, 0) <= 10 then party.own_email end as email,
     case when coalesce(domain_use.names, 0) <= 10 then domain.domain end as domain,
     case when coalesce(first_use.names, 0) <= 10 then party.phone end as phone_1,
     case when coalesce(second_use.names, 0) <= 10 then party.mobile end as phone_2,
@@ -93,7 +99,7 @@ select
 from party
 join address on party.record_number = address.record_number
 join domain on party.record_number = domain.record_number
-left join email_use on party.email = email_use.email
+left join email_use on party.own_email = email_use.own_email
 left join domain_use on domain.domain = domain_use.domain
 left join phone_use as first_use on party.phone = first_use.number
 left join phone_use as second_use on party.mobile = second_use.number

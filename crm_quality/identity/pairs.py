@@ -19,7 +19,7 @@ from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, 
 from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
 from crm_quality.identity.roles import Kind
-from crm_quality.identity.score import frequency_query, rarity_columns, score_candidates
+from crm_quality.identity.score import frequency_query, score_candidates
 from crm_quality.identity.training import fit
 from crm_quality.identity.workspace import prepare_input, workspace
 
@@ -134,7 +134,7 @@ def _train_kind(
     if fitted is None:
         logger.warning("nothing to compare %ss by: no usable column", kind.party_type)
         return None
-    query = frequency_query(table, rarity_columns(fitted.settings))
+    query = frequency_query(table, fitted.settings)
     return save_model(con, models_dir, kind.party_type, fitted.settings, _records(con, table), fitted.training, query)
 
 

@@ -19,6 +19,12 @@ with party as (
     select
         record.record_number,
         party.*,
+        -- a@a.com, test@test.de: typed to fill a mandatory field.
+        case
+            when length(split_part(party.email, '@', 1)) > 4
+                or split_part(party.email, '@', 1) <> split_part(party.email_domain, '.', 1)
+                then party.email
+        end as own_email,
         -- The initials, in any order: slips in a name do not make another person.
         coalesce(
             concat(
@@ -57,10 +63,10 @@ number as (
 ),
 
 email_use as (
-    select email, count(distinct shared_by) as names
+    select own_email, count(distinct shared_by) as names
     from party
-    where email is not null
-    group by email
+    where own_email is not null
+    group by own_email
 ),
 
 address as (
@@ -81,11 +87,11 @@ select
     party.gender,
     cast(party.birth_date as varchar) as birth_date,
     nullif(regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g'), '') as national_text,
-    case when coalesce(email_use.names, 0) <= 4 then party.email end as email,
+    case when coalesce(email_use.names, 0) <= 4 then party.own_email end as email,
     case
         when coalesce(email_use.names, 0) <= 4
-            and regexp_matches(split_part(party.email, '@', 1), '[0-9].*[0-9].*[0-9]')
-            then split_part(party.email, '@', 1)
+            and regexp_matches(split_part(party.own_email, '@', 1), '[0-9].*[0-9].*[0-9]')
+            then split_part(party.own_email, '@', 1)
     end as email_local,
     case when coalesce(first_use.names, 0) <= 10 then number.phone_1 end as phone_1,
     case when coalesce(second_use.names, 0) <= 10 then number.phone_2 end as phone_2,
@@ -99,6 +105,6 @@ select
 from party
 join address on party.record_number = address.record_number
 join number on party.record_number = number.record_number
-left join email_use on party.email = email_use.email
+left join email_use on party.own_email = email_use.own_email
 left join phone_use as first_use on number.phone_1 = first_use.number
 left join phone_use as second_use on number.phone_2 = second_use.number

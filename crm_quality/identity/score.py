@@ -16,22 +16,20 @@ def score_candidates(
     table: str,
     schema: str,
     settings: dict[str, Any],
-    frequencies: str | None,
+    frequencies: str,
     candidates: str = "candidate",
     least_weight: float | None = None,
 ) -> str:
     """Score {schema}.{candidates}; returns the name of the table of scored pairs.
 
-    `frequencies` is a table expression (column_name, value, frequency) of stored term frequencies; None takes
-    those of the records at hand. Pairs below `least_weight` are dropped. Columns: match_weight, match_probability, record_number_l, record_number_r,
+    `frequencies` is a table expression (column_name, value, frequency) of stored term frequencies. Pairs below `least_weight` are dropped. Columns: match_weight, match_probability, record_number_l, record_number_r,
     gamma_<comparison>, mw_<comparison>, mw_tf_adj_<comparison>, match_key.
     """
     api = splink_api(con, schema)
     linker = new_linker(api, table, settings)
-    if frequencies:
-        for column in rarity_columns(settings):
-            lookup = _frequency_lookup(con, table, schema, column, frequencies)
-            linker.table_management.register_term_frequency_lookup(register(api, lookup), column)
+    for column in rarity_columns(settings):
+        lookup = _frequency_lookup(con, table, schema, column, frequencies)
+        linker.table_management.register_term_frequency_lookup(register(api, lookup), column)
     linker.table_management.register_blocked_pairs_for_predict(register(api, candidates))
     scored = f"{schema}.scored_{kind.party_type}_{candidates}"
     prediction = linker.inference.predict(threshold_match_weight=least_weight, warning_mode="never").physical_name
@@ -42,17 +40,11 @@ def score_candidates(
 
 def rarity_columns(settings: dict[str, Any]) -> list[str]:
     """The columns whose term frequencies a model uses, in the order of the settings."""
-    columns = [
-        level["tf_adjustment_column"]
-        for comparison in settings["comparisons"]
-        for level in comparison["comparison_levels"]
-        if "tf_adjustment_column" in level
-    ]
-    return list(dict.fromkeys(columns))
+    return list(_level_shares(settings))
 
 
 def _frequency_lookup(con: duckdb.DuckDBPyConnection, table: str, schema: str, column: str, frequencies: str) -> str:
-    """Stored frequencies for the values at hand; a value that training saw at most once is as rare as one record."""
+    """Stored frequencies for the values at hand; any other value is as rare as the row without value says."""
     lookup = f"{schema}.frequency_{column}"
     con.execute(
         f"""
@@ -67,20 +59,38 @@ def _frequency_lookup(con: duckdb.DuckDBPyConnection, table: str, schema: str, c
     return lookup
 
 
-def frequency_query(table: str, columns: list[str]) -> str:
-    """SELECT of (column_name, value, frequency) of all values seen at least twice, and of one record (value NULL)."""
-    parts = [
-        f"""
-        select '{column}' as column_name, {column} as value, count(*) / any_value(total) as frequency
-        from {table}, (select count({column}) as total from {table})
-        where {column} is not null
-        group by {column}
-        having count(*) > 1
-        union all
-        select '{column}', null, 1 / greatest(count({column}), 1)
-        from {table}
-        """
-        for column in columns
-    ]
+def frequency_query(table: str, settings: dict[str, Any]) -> str:
+    """SELECT of (column_name, value, frequency) of all values on more than two records, and of the rest (value NULL).
+
+    The two records of a pair say nothing about how many others share their value: they are left out of the count.
+    What remains is never less than the share u of the level, or of one record if that is smaller: a value that
+    nobody else has is as rare as the level is among strangers, not as rare as the records are few.
+    """
+    parts = []
+    for column, u in _level_shares(settings).items():
+        least = f"least({u!r}, 1 / greatest(total, 1))"
+        parts.append(
+            f"""
+            select '{column}' as column_name, {column} as value,
+                greatest((count(*) - 2) / any_value(total), any_value({least})) as frequency
+            from {table}, (select count({column}) as total from {table})
+            where {column} is not null
+            group by {column}
+            having count(*) > 2
+            union all
+            select '{column}', null, {least}
+            from (select count({column}) as total from {table})
+            """
+        )
     empty = "select '' as column_name, '' as value, 0.0::double as frequency where false"
     return " union all ".join(parts) if parts else empty
+
+
+def _level_shares(settings: dict[str, Any]) -> dict[str, float]:
+    """u of the first level that counts each column's rarity."""
+    shares: dict[str, float] = {}
+    for comparison in settings["comparisons"]:
+        for level in comparison["comparison_levels"]:
+            if "tf_adjustment_column" in level:
+                shares.setdefault(level["tf_adjustment_column"], level["u_probability"])
+    return shares

@@ -69,12 +69,15 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
         f" where hash(join_key_l * 1000003 + join_key_r + {SEED}) % 1000000 < {int(share * 1_000_000)}"
     )
     compared = _patterns(con, table, evidence, chosen)
-    u = strangers.shares(least=0.5)
     columns = [
-        Column(shares, item.is_shared, item.is_name, item.kin_level) for item, shares in zip(evidence, u, strict=True)
+        Column(shares, item.is_shared, item.is_name, item.kin_level)
+        for item, shares in zip(evidence, strangers.shares(), strict=True)
     ]
     mixture = estimate(compared, columns, has_namesakes=kind.party_type == "person")
     all_pairs = max(1.0, records * (records - 1) / 2)
+    # Of few records, a good part of the random pairs that agree are matches; they are no measure of strangers.
+    matching_share = strangers.pairs.sum() / all_pairs / share
+    u = strangers.shares(without=[pairs * matching_share for pairs in mixture.level_matches])
     matches = min(max(mixture.matches / share, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records)
     settings = _settings(evidence, mixture, u, min(0.5, matches / all_pairs))
     return Fit(settings, {"matches": round(mixture.matches / share), "iterations": mixture.iterations})

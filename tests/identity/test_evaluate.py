@@ -97,5 +97,5 @@ def test_a_truth_file_that_cannot_be_used_says_why(
 def test_missing_files_are_named(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     with pytest.raises(CrmQualityError, match=r"entity\.csv does not exist"):
         evaluate(con, tmp_path / "entity.csv")
-    with pytest.raises(CrmQualityError, match=r"golden\.duckdb does not exist"):
+    with pytest.raises(CrmQualityError, match=r"published.duckdb does not exist"):
         evaluate(tmp_path / "published.duckdb", tmp_path / "entity.csv")

@@ -1,0 +1,113 @@
+"""What training is made of: the mixture, falling weights, blocking keys, Latin spellings."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm_quality.identity.blocking import build_candidates
+from crm_quality.identity.latin import latin_address, latin_place
+from crm_quality.identity.mixture import Column, Patterns, estimate
+from crm_quality.identity.person import PERSON
+from crm_quality.identity.training import falling
+from tests.identity.scenario import person, warehouse
+
+
+def test_the_mixture_finds_the_share_of_matches_and_their_agreement() -> None:
+    chooser = np.random.default_rng(3)
+    size, matches = 20_000, 2_000
+    is_match = np.arange(size) < matches
+    levels = np.column_stack(
+        [np.where(chooser.random(size) < np.where(is_match, 0.9, 0.02), 0, 1) for _ in range(4)]
+    )
+    patterns, pairs = np.unique(levels, axis=0, return_counts=True)
+    columns = [Column(np.array([0.02, 0.98]), is_shared=False, is_name=False) for _ in range(4)]
+    found = estimate(Patterns(patterns, pairs.astype(float), [2] * 4), columns, has_namesakes=False)
+    assert found.matches == pytest.approx(matches, rel=0.05)
+    assert all(m[0] == pytest.approx(0.9, abs=0.03) for m in found.m)
+
+
+def test_a_household_is_not_taken_for_a_match() -> None:
+    # Name, birth date, address: 200 matches agree on all, 400 couples on the address alone.
+    patterns = np.array([[0, 0, 0], [1, 1, 0], [1, 1, 1]])
+    rare = np.array([0.001, 0.999])
+    columns = [
+        Column(rare, is_shared=False, is_name=True),
+        Column(rare, is_shared=False, is_name=False),
+        Column(rare, is_shared=True, is_name=False),
+    ]
+    found = estimate(Patterns(patterns, np.array([200.0, 400.0, 9_400.0]), [2] * 3), columns, has_namesakes=True)
+    assert found.matches == pytest.approx(200, abs=10)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=6))
+def test_weights_are_made_to_fall_with_similarity(weights: list[float]) -> None:
+    found = falling(np.array(weights), np.ones(len(weights)))
+    assert all(left >= right for left, right in zip(found, found[1:], strict=False))
+    assert found.mean() == pytest.approx(np.mean(weights), abs=1e-6)
+
+
+def test_a_key_that_would_explode_is_refused_with_its_count(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("crm_quality.identity.blocking.ALL_PAIRS", 10)
+    # 80 people of one birth date: 3,160 pairs for 80 records; the national id is everyone's own.
+    con = warehouse([person(f"{n}", f"given{n}", f"family{n}", birth_date="1980-01-01", national_id_raw=f"{n:09}") for n in range(80)])
+    con.execute("create schema work")
+    with caplog.at_level(logging.WARNING):
+        counts = {count.key: count for count in build_candidates(con, PERSON, "identity.person_feature", "work")}
+    assert (counts["birth date"].accepted, counts["birth date"].pairs) == (False, 3160)
+    assert counts["national id"].accepted
+    assert "blocking key 'birth date' refused: it would compare 3160 pairs" in caplog.text
+
+
+def test_candidates_are_each_listed_once_with_the_smaller_number_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crm_quality.identity.blocking.ALL_PAIRS", 0)
+    people = [person(f"{n}", "Anna", f"family{n // 2}", email=f"x{n // 2}{n // 2:03}@mail.org") for n in range(10)]
+    con = warehouse(people)
+    con.execute("create schema work")
+    build_candidates(con, PERSON, "identity.person_feature", "work")
+    rows = con.execute("select join_key_l, join_key_r from work.candidate").fetchall()
+    assert len(rows) == len(set(rows))
+    assert all(left < right for left, right in rows)
+    assert {(1, 2), (3, 4), (5, 6)} <= set(rows)
+
+
+@pytest.mark.parametrize(
+    ("chinese", "latin"),
+    [
+        ("建设路36号911室", "jianshe road 36 911"),
+        ("迎宾大道135号", "yingbin avenue 135"),
+        ("中山街8号 a座", "zhongshan street a 8"),
+    ],
+)
+def test_a_chinese_address_is_spelt_as_in_english(chinese: str, latin: str) -> None:
+    assert latin_address(chinese) == latin
+
+
+def test_a_chinese_place_loses_its_rank() -> None:
+    assert [latin_place(place) for place in ("苏州市", "北京", "沙市")] == ["suzhou", "beijing", "shashi"]
+
+
+def test_a_number_shared_by_a_switchboard_is_no_evidence() -> None:
+    people = [person(f"{n}", f"{'abcdefghijklm'[n]}nna", f"{'nopqrstuvwxyz'[n]}aier", phone="+441130000000") for n in range(13)]
+    con = warehouse([*people, person("one", "Rosa", "Ufer", phone="+441131111111")])
+    numbers = con.execute("select distinct phone_2 from identity.person_feature").fetchall()
+    assert set(numbers) == {(None,), ("+441131111111",)}
+
+
+def test_a_number_is_mobile_if_any_record_has_it_as_mobile() -> None:
+    con = warehouse([person("1", "A", "B", mobile="+447900000001"), person("2", "A", "B", phone="+447900000001")])
+    assert con.execute("select phone_1, phone_2 from identity.person_feature").fetchall() == [("+447900000001", None)] * 2
+
+
+def test_no_model_file_is_left_half_written(tmp_path: Path) -> None:
+    from crm_quality.identity.model import save_model
+
+    con = warehouse([])
+    query = "select 'name_key' as column_name, 'x' as value, 0.5::double as frequency"
+    save_model(con, tmp_path, "person", {"comparisons": []}, 2, {}, query)
+    assert not list(tmp_path.glob("*.partial"))

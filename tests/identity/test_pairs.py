@@ -1,0 +1,202 @@
+"""From parties to clusters with a trained model: what is joined, what is kept apart, and that it can be repeated."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from crm_quality.errors import CrmQualityError
+from crm_quality.identity.customer_id import build_customer_xref
+from crm_quality.identity.features import build_features
+from crm_quality.identity.pairs import build_pairs, train
+from crm_quality.identity.review import build_review_queue
+from tests.identity.scenario import company, person, run_pairs_and_clusters, together, warehouse
+
+_GIVEN = "anna bruno clara david elena frank greta henry irene jakob karin lukas maria nora oskar paula".split()
+_FAMILY = "adler becker conrad dietrich ebert fischer graf huber jung keller lorenz maier neumann otto pohl".split()
+
+
+def _crowd(people: int = 120) -> list[dict[str, Any]]:
+    """People who are on record twice: of one half the e-mail, of the other the mobile number is the same."""
+    chooser = random.Random(7)
+    parties = []
+    for number in range(people):
+        given, family = chooser.choice(_GIVEN), f"{chooser.choice(_FAMILY)}{'aeiou'[number % 5]}"
+        fields = {
+            "birth_date": f"{1950 + number % 50}-{1 + number % 12:02}-{2 + number % 27:02}",
+            "street": f"Street {number}",
+            "city": chooser.choice(["Leeds", "York", "Hull"]),
+            "postal_code": f"{10000 + number}",
+        }
+        shared = {"email": f"p{number}x{number:03}@mail.org"} if number % 2 else {"mobile": f"+44790000{number:04}"}
+        parties.append(person(f"a{number:03}", given, family, **fields, **shared))
+        parties.append(person(f"b{number:03}", given, family, source_object="Lead", city=fields["city"], **shared))
+    return parties
+
+
+_CASES = [
+    # Father and son: one name, one address, one landline.
+    person("father", "Walter", "Quast", birth_date="1950-03-04", street="Oak Road 1", postal_code="77777", phone="+441130000001"),
+    person("son", "Walter", "Quast", birth_date="1981-11-22", street="Oak Road 1", postal_code="77777", phone="+441130000001"),
+    # A couple: the family name, the address and the landline in common.
+    person("wife", "Erika", "Rabe", street="Elm Road 2", postal_code="77778", phone="+441130000002"),
+    person("husband", "Gustav", "Rabe", street="Elm Road 2", postal_code="77778", phone="+441130000002"),
+    # Namesakes: a rare name, one city, and nothing else to say that they are one.
+    person("namesake1", "Ottokar", "Zwirner", city="Leeds", email="ottokar001@web.org"),
+    person("namesake2", "Ottokar", "Zwirner", city="Leeds"),
+    # The same woman, her names in each other's field and a slip in her birth date.
+    person("swapped1", "Valeria", "Yardley", birth_date="1977-05-16", mobile="+447999999999"),
+    person("swapped2", "Yardley", "Valeria", birth_date="1977-05-17", mobile="+447999999999"),
+    # One e-mail address, two national ids.
+    person("id1", "Ulla", "Xaver", email="ulla777@web.org", national_id="11010519491231002X", national_id_raw="11010519491231002X"),
+    person("id2", "Ulla", "Xaver", email="ulla777@web.org", national_id="440524188001010014", national_id_raw="440524188001010014"),
+    # A record that its source has merged into another.
+    person("gone", "T.", "Wagner", is_deleted=True, merged_into_source_id="kept"),
+    person("kept", "Theresa", "Wagner-Holm", birth_date="1990-10-10"),
+]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def con(models: Path) -> duckdb.DuckDBPyConnection:
+    con = warehouse(_crowd() + _CASES)
+    report, _ = run_pairs_and_clusters(con, models)
+    # The first run has no model: it trains one, and says so.
+    assert [kind.trained for kind in report.kinds if kind.records] == [True]
+    build_customer_xref(con)
+    return con
+
+
+def test_records_of_one_person_are_joined(con: duckdb.DuckDBPyConnection) -> None:
+    joined = sum(together(con, f"a{number:03}", f"b{number:03}") for number in range(120))
+    assert joined >= 118
+
+
+def test_records_of_different_people_are_not_joined(con: duckdb.DuckDBPyConnection) -> None:
+    largest = con.execute("select max(n) from (select count(*) as n from identity.cluster group by cluster_id)").fetchone()
+    assert largest == (2,)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("father", "son"), ("wife", "husband"), ("namesake1", "namesake2"), ("id1", "id2")],
+)
+def test_related_people_and_namesakes_stay_apart(con: duckdb.DuckDBPyConnection, left: str, right: str) -> None:
+    assert not together(con, left, right)
+
+
+@pytest.mark.parametrize(("left", "right"), [("swapped1", "swapped2"), ("gone", "kept")])
+def test_one_person_written_in_two_ways_is_joined(con: duckdb.DuckDBPyConnection, left: str, right: str) -> None:
+    assert together(con, left, right)
+
+
+def test_every_pair_has_a_reason_in_words(con: duckdb.DuckDBPyConnection) -> None:
+    reasons = dict(
+        con.execute("select left_source_id, reason from identity.pair where left_source_id in ('swapped1', 'gone')").fetchall()
+    )
+    assert reasons["swapped1"] == "same name but for a slip or the order, similar birth date, same mobile" or (
+        reasons["swapped1"].startswith("same name")
+    )
+    assert reasons["gone"].startswith("merged by the source")
+
+
+def test_the_review_queue_shows_what_conflicts_hold_apart(con: duckdb.DuckDBPyConnection) -> None:
+    build_review_queue(con)
+    reasons = con.execute(
+        "select reasons, status from identity.review_queue where left_source_id = 'id1' and right_source_id = 'id2'"
+    ).fetchall()
+    assert len(reasons) == 1
+    assert reasons[0][0].startswith("kept apart because of different national ids: same name")
+    assert reasons[0][1] == "open"
+
+
+def test_the_connection_is_left_as_it_was(con: duckdb.DuckDBPyConnection) -> None:
+    assert con.execute("select current_schema()").fetchone() == ("main",)
+    leftovers = con.execute("select table_name from duckdb_tables() where schema_name = 'identity_work'").fetchall()
+    assert leftovers == []
+
+
+def test_another_row_order_gives_the_same_clusters_with_the_stored_model(con: duckdb.DuckDBPyConnection, models: Path) -> None:
+    parties = _crowd() + _CASES
+    random.Random(1).shuffle(parties)
+    other = warehouse(parties)
+    report, _ = run_pairs_and_clusters(other, models)
+    assert not any(kind.trained for kind in report.kinds)
+    query = "select * from identity.{} order by all"
+    for table in ("cluster", "pair", "conflict"):
+        assert other.execute(query.format(table)).fetchall() == con.execute(query.format(table)).fetchall(), table
+
+
+def test_training_twice_gives_the_same_model(con: duckdb.DuckDBPyConnection, models: Path, tmp_path: Path) -> None:
+    (again,) = train(con, tmp_path)
+    assert (models / f"person-{again.version}.json").exists()
+
+
+def test_a_broken_model_is_named(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "person.json").write_text("{")
+    with pytest.raises(CrmQualityError, match=r"person\.json: the match model cannot be read .* train a new one"):
+        build_pairs(con, tmp_path)
+    assert con.execute("select current_schema()").fetchone() == ("main",)
+
+
+def test_names_alone_never_merge_persons(tmp_path: Path) -> None:
+    parties = [person(f"{number}", _GIVEN[number % 16], _FAMILY[number % 15]) for number in range(240)]
+    parties += [person("only1", "Ximena", "Quillfeather"), person("only2", "Ximena", "Quillfeather")]
+    con = warehouse(parties)
+    _, report = run_pairs_and_clusters(con, tmp_path, "best_f1")
+    assert report.clusters == report.records
+
+
+def test_a_warehouse_without_parties_gives_empty_tables(tmp_path: Path) -> None:
+    con = warehouse([])
+    report, clusters = run_pairs_and_clusters(con, tmp_path)
+    build_customer_xref(con)
+    assert build_review_queue(con) == 0
+    assert (report.pairs, clusters.clusters) == (0, 0)
+    assert report.model_version == ""
+
+
+_BRANDS = "acme borealis cirrus dynamo electra fulgor granit helios indigo jupiter".split()
+
+
+def _companies() -> list[dict[str, Any]]:
+    parties = []
+    for number in range(60):
+        brand = f"{_BRANDS[number % 10]} {'xyzvwq'[number // 10] * 3}{number}"
+        fields = {"phone": f"+44113{number:06}", "city": "Leeds", "postal_code": f"LS{number}", "region": "Yorkshire"}
+        parties.append(company(f"a{number:02}", brand, **fields, street=f"Mill Lane {number}"))
+        parties.append(company(f"b{number:02}", brand, source_object="Customer", **fields))
+    return parties
+
+
+def test_companies_are_joined_and_groups_and_neighbours_are_not(tmp_path: Path) -> None:
+    site = {"phone": "+441139999999", "street": "Dock Street 5", "city": "Hull", "postal_code": "HU1"}
+    parties = [
+        *_companies(),
+        company("parent", "zenith", tax_id="GB111111111", tax_id_raw="GB111111111", **site),
+        company("subsidiary", "zenith", tax_id="GB222222222", tax_id_raw="GB222222222", **site),
+        company("neighbour", "kaleidoscope", **site),
+        company("head", "orbital", city="York", postal_code="YO1"),
+        company("branch", "orbital", company_is_branch=True, city="York", postal_code="YO1", phone="+441904000001"),
+        company("same1", "pinnacle", tax_id="GB333333333", tax_id_raw="GB333333333"),
+        company("same2", "summit", tax_id="GB333333333", tax_id_raw="GB333333333"),
+    ]
+    con = warehouse(parties)
+    run_pairs_and_clusters(con, tmp_path)
+    assert sum(together(con, f"a{number:02}", f"b{number:02}") for number in range(60)) >= 58
+    assert not together(con, "parent", "subsidiary")
+    assert not together(con, "neighbour", "parent")
+    assert not together(con, "neighbour", "subsidiary")
+    assert not together(con, "head", "branch")
+    assert together(con, "same1", "same2")  # renamed, as its tax id says
+
+
+def test_features_are_rebuilt_from_their_sql_files(con: duckdb.DuckDBPyConnection) -> None:
+    build_features(con)
+    assert con.execute("select count(*) from identity.record").fetchone() == (252,)
