@@ -119,8 +119,8 @@ def column_lineage(
     """
     from sqlglot import MappingSchema, exp
     from sqlglot.lineage import to_node
-    from sqlglot.optimizer.scope import build_scope
     from sqlglot.optimizer.qualify import qualify
+    from sqlglot.optimizer.scope import build_scope
 
     tables = MappingSchema(dict(schema), dialect="duckdb")
     qualified = qualify(model.query.copy(), schema=tables, dialect="duckdb", validate_qualify_columns=False)

@@ -1,5 +1,7 @@
 """Settings and source files: wrong ones are refused with the key, the value and what is allowed."""
 
+from pathlib import Path
+
 import pytest
 
 from crm_quality.errors import CrmQualityError
@@ -88,4 +90,14 @@ def test_every_built_in_layout_is_valid(tmp_path):
     for layout in layouts():
         file = tmp_path / f"{layout}.yaml"
         file.write_text(f"layout: {layout}\npath: x/{{date}}\n")
+        assert load_source(file).objects
+
+
+def test_the_source_files_shown_in_the_readme_are_valid(tmp_path):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in readme.split("```yaml\n")[1:]]
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        file = tmp_path / f"source_{number}.yaml"
+        file.write_text(block, encoding="utf-8")
         assert load_source(file).objects

@@ -1,5 +1,6 @@
 """Run the nightly job in this process. Does not belong here: what the job holds."""
 
+import importlib
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,9 +52,13 @@ def run_nightly(project: Project, dagster_home: Path, day: str | None) -> RunOut
 
 
 def _import_ahead() -> None:
-    """Import what a later step needs while DuckDB reads the files: together they take some ten seconds."""
-    import great_expectations  # noqa: F401
-    import splink  # noqa: F401
+    """Import what later steps need while DuckDB reads the files: together they take some ten seconds."""
+    from crm_quality.marts.pymc_library import load_library
+    from crm_quality.quality.gx import shared_context
+
+    shared_context()
+    importlib.import_module("splink")
+    load_library()
 
 
 def run_config(day: str | None) -> dict[str, Any]:

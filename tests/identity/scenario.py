@@ -21,13 +21,52 @@ _TYPES = {
     "email_is_disposable": "boolean",
     "is_deleted": "boolean",
 }
-PARTY_COLUMNS = """
-    source_system source_object source_id extract_date row_hash party_type account_number full_name_raw full_name
-    given_name family_name company_name name_hanzi given_key family_key name_key company_core company_key
-    company_is_branch name_problem birth_date gender tax_id_raw tax_id tax_id_problem national_id_raw national_id
-    national_id_problem email email_domain email_is_free email_is_disposable phone mobile website street house_number
-    city region postal_code country industry is_deleted merged_into_source_id
-""".split()
+PARTY_COLUMNS = [
+    "source_system",
+    "source_object",
+    "source_id",
+    "extract_date",
+    "row_hash",
+    "party_type",
+    "account_number",
+    "full_name_raw",
+    "full_name",
+    "given_name",
+    "family_name",
+    "company_name",
+    "name_hanzi",
+    "given_key",
+    "family_key",
+    "name_key",
+    "company_core",
+    "company_key",
+    "company_is_branch",
+    "name_problem",
+    "birth_date",
+    "gender",
+    "tax_id_raw",
+    "tax_id",
+    "tax_id_problem",
+    "national_id_raw",
+    "national_id",
+    "national_id_problem",
+    "email",
+    "email_domain",
+    "email_is_free",
+    "email_is_disposable",
+    "phone",
+    "mobile",
+    "website",
+    "street",
+    "house_number",
+    "city",
+    "region",
+    "postal_code",
+    "country",
+    "industry",
+    "is_deleted",
+    "merged_into_source_id",
+]
 
 _EMPTY = {
     "meta.decision": """

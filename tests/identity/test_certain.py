@@ -32,7 +32,13 @@ def _numbered(source_object: str, names: list[str], **fields: Any) -> list[dict[
 
 
 def test_companies_with_one_tax_id_are_linked_with_the_reason() -> None:
-    found = _links([company("1", "acme", tax_id="T1"), company("2", "acme holding", tax_id="T1"), company("3", "bolt", tax_id="T2")])
+    found = _links(
+        [
+            company("1", "acme", tax_id="T1"),
+            company("2", "acme holding", tax_id="T1"),
+            company("3", "bolt", tax_id="T2"),
+        ]
+    )
     assert found == {frozenset(("Account1", "Account2")): "same tax id"}
 
 

@@ -20,9 +20,7 @@ def test_the_mixture_finds_the_share_of_matches_and_their_agreement() -> None:
     chooser = np.random.default_rng(3)
     size, matches = 20_000, 2_000
     is_match = np.arange(size) < matches
-    levels = np.column_stack(
-        [np.where(chooser.random(size) < np.where(is_match, 0.9, 0.02), 0, 1) for _ in range(4)]
-    )
+    levels = np.column_stack([np.where(chooser.random(size) < np.where(is_match, 0.9, 0.02), 0, 1) for _ in range(4)])
     patterns, pairs = np.unique(levels, axis=0, return_counts=True)
     columns = [Column(np.array([0.02, 0.98]), is_shared=False, is_name=False) for _ in range(4)]
     found = estimate(Patterns(patterns, pairs.astype(float), [2] * 4), columns, has_namesakes=False)
@@ -55,7 +53,12 @@ def test_a_key_that_would_explode_is_refused_with_its_count(
 ) -> None:
     monkeypatch.setattr("crm_quality.identity.blocking.ALL_PAIRS", 10)
     # 80 people of one birth date: 3,160 pairs for 80 records; the national id is everyone's own.
-    con = warehouse([person(f"{n}", f"given{n}", f"family{n}", birth_date="1980-01-01", national_id_raw=f"{n:09}") for n in range(80)])
+    con = warehouse(
+        [
+            person(f"{n}", f"given{n}", f"family{n}", birth_date="1980-01-01", national_id_raw=f"{n:09}")
+            for n in range(80)
+        ]
+    )
     con.execute("create schema work")
     with caplog.at_level(logging.WARNING):
         counts = {count.key: count for count in build_candidates(con, PERSON, "identity.person_feature", "work")}
@@ -93,7 +96,10 @@ def test_a_chinese_place_loses_its_rank() -> None:
 
 
 def test_a_number_shared_by_a_switchboard_is_no_evidence() -> None:
-    people = [person(f"{n}", f"{'abcdefghijklm'[n]}nna", f"{'nopqrstuvwxyz'[n]}aier", phone="+441130000000") for n in range(13)]
+    people = [
+        person(f"{n}", f"{'abcdefghijklm'[n]}nna", f"{'nopqrstuvwxyz'[n]}aier", phone="+441130000000")
+        for n in range(13)
+    ]
     con = warehouse([*people, person("one", "Rosa", "Ufer", phone="+441131111111")])
     numbers = con.execute("select distinct phone_2 from identity.person_feature").fetchall()
     assert set(numbers) == {(None,), ("+441131111111",)}
@@ -101,7 +107,9 @@ def test_a_number_shared_by_a_switchboard_is_no_evidence() -> None:
 
 def test_a_number_is_mobile_if_any_record_has_it_as_mobile() -> None:
     con = warehouse([person("1", "A", "B", mobile="+447900000001"), person("2", "A", "B", phone="+447900000001")])
-    assert con.execute("select phone_1, phone_2 from identity.person_feature").fetchall() == [("+447900000001", None)] * 2
+    assert (
+        con.execute("select phone_1, phone_2 from identity.person_feature").fetchall() == [("+447900000001", None)] * 2
+    )
 
 
 def test_no_model_file_is_left_half_written(tmp_path: Path) -> None:

@@ -14,8 +14,41 @@ from crm_quality.identity.pairs import build_pairs, train
 from crm_quality.identity.review import build_review_queue
 from tests.identity.scenario import company, person, run_pairs_and_clusters, together, warehouse
 
-_GIVEN = "anna bruno clara david elena frank greta henry irene jakob karin lukas maria nora oskar paula".split()
-_FAMILY = "adler becker conrad dietrich ebert fischer graf huber jung keller lorenz maier neumann otto pohl".split()
+_GIVEN = [
+    "anna",
+    "bruno",
+    "clara",
+    "david",
+    "elena",
+    "frank",
+    "greta",
+    "henry",
+    "irene",
+    "jakob",
+    "karin",
+    "lukas",
+    "maria",
+    "nora",
+    "oskar",
+    "paula",
+]
+_FAMILY = [
+    "adler",
+    "becker",
+    "conrad",
+    "dietrich",
+    "ebert",
+    "fischer",
+    "graf",
+    "huber",
+    "jung",
+    "keller",
+    "lorenz",
+    "maier",
+    "neumann",
+    "otto",
+    "pohl",
+]
 
 
 def _crowd(people: int = 120) -> list[dict[str, Any]]:
@@ -38,8 +71,24 @@ def _crowd(people: int = 120) -> list[dict[str, Any]]:
 
 _CASES = [
     # Father and son: one name, one address, one landline.
-    person("father", "Walter", "Quast", birth_date="1950-03-04", street="Oak Road 1", postal_code="77777", phone="+441130000001"),
-    person("son", "Walter", "Quast", birth_date="1981-11-22", street="Oak Road 1", postal_code="77777", phone="+441130000001"),
+    person(
+        "father",
+        "Walter",
+        "Quast",
+        birth_date="1950-03-04",
+        street="Oak Road 1",
+        postal_code="77777",
+        phone="+441130000001",
+    ),
+    person(
+        "son",
+        "Walter",
+        "Quast",
+        birth_date="1981-11-22",
+        street="Oak Road 1",
+        postal_code="77777",
+        phone="+441130000001",
+    ),
     # A couple: the family name, the address and the landline in common.
     person("wife", "Erika", "Rabe", street="Elm Road 2", postal_code="77778", phone="+441130000002"),
     person("husband", "Gustav", "Rabe", street="Elm Road 2", postal_code="77778", phone="+441130000002"),
@@ -50,8 +99,22 @@ _CASES = [
     person("swapped1", "Valeria", "Yardley", birth_date="1977-05-16", mobile="+447999999999"),
     person("swapped2", "Yardley", "Valeria", birth_date="1977-05-17", mobile="+447999999999"),
     # One e-mail address, two national ids.
-    person("id1", "Ulla", "Xaver", email="ulla777@web.org", national_id="11010519491231002X", national_id_raw="11010519491231002X"),
-    person("id2", "Ulla", "Xaver", email="ulla777@web.org", national_id="440524188001010014", national_id_raw="440524188001010014"),
+    person(
+        "id1",
+        "Ulla",
+        "Xaver",
+        email="ulla777@web.org",
+        national_id="11010519491231002X",
+        national_id_raw="11010519491231002X",
+    ),
+    person(
+        "id2",
+        "Ulla",
+        "Xaver",
+        email="ulla777@web.org",
+        national_id="440524188001010014",
+        national_id_raw="440524188001010014",
+    ),
     # A record that its source has merged into another.
     person("gone", "T.", "Wagner", is_deleted=True, merged_into_source_id="kept"),
     person("kept", "Theresa", "Wagner-Holm", birth_date="1990-10-10"),
@@ -79,7 +142,9 @@ def test_records_of_one_person_are_joined(con: duckdb.DuckDBPyConnection) -> Non
 
 
 def test_records_of_different_people_are_not_joined(con: duckdb.DuckDBPyConnection) -> None:
-    largest = con.execute("select max(n) from (select count(*) as n from identity.cluster group by cluster_id)").fetchone()
+    largest = con.execute(
+        "select max(n) from (select count(*) as n from identity.cluster group by cluster_id)"
+    ).fetchone()
     assert largest == (2,)
 
 
@@ -98,7 +163,9 @@ def test_one_person_written_in_two_ways_is_joined(con: duckdb.DuckDBPyConnection
 
 def test_every_pair_has_a_reason_in_words(con: duckdb.DuckDBPyConnection) -> None:
     reasons = dict(
-        con.execute("select left_source_id, reason from identity.pair where left_source_id in ('swapped1', 'gone')").fetchall()
+        con.execute(
+            "select left_source_id, reason from identity.pair where left_source_id in ('swapped1', 'gone')"
+        ).fetchall()
     )
     assert reasons["swapped1"] == "same name but for a slip or the order, similar birth date, same mobile" or (
         reasons["swapped1"].startswith("same name")
@@ -122,7 +189,9 @@ def test_the_connection_is_left_as_it_was(con: duckdb.DuckDBPyConnection) -> Non
     assert leftovers == []
 
 
-def test_another_row_order_gives_the_same_clusters_with_the_stored_model(con: duckdb.DuckDBPyConnection, models: Path) -> None:
+def test_another_row_order_gives_the_same_clusters_with_the_stored_model(
+    con: duckdb.DuckDBPyConnection, models: Path
+) -> None:
     parties = _crowd() + _CASES
     random.Random(1).shuffle(parties)
     other = warehouse(parties)
@@ -162,7 +231,7 @@ def test_a_warehouse_without_parties_gives_empty_tables(tmp_path: Path) -> None:
     assert report.model_version == ""
 
 
-_BRANDS = "acme borealis cirrus dynamo electra fulgor granit helios indigo jupiter".split()
+_BRANDS = ["acme", "borealis", "cirrus", "dynamo", "electra", "fulgor", "granit", "helios", "indigo", "jupiter"]
 
 
 def _companies() -> list[dict[str, Any]]:
