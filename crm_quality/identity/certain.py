@@ -134,5 +134,5 @@ def _account_number(con: duckdb.DuckDBPyConnection, schema: str) -> str:
             group by place_l, place_r
             having count(names_agree) < 5 or avg(cast(names_agree as integer)) >= {LEAST_AGREEING}
         ) as trusted using (place_l, place_r)
-        where types_agree and (coalesce(names_agree, true) or (dates_agree and false))
+        where types_agree and dates_agree and coalesce(names_agree, true)
     """

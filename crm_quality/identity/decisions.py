@@ -8,7 +8,13 @@ import duckdb
 
 from crm_quality.identity.groups import Groups
 
-_ACTIVE = """
+# What an undone undo had undone holds again.
+UNDONE = """
+    select first.undoes from meta.decision as first
+    where first.undoes is not null
+        and first.decision_id not in (select second.undoes from meta.decision as second where second.undoes is not null)
+"""
+_ACTIVE = f"""
     select decision.decision_id as id, decision.kind, l.record_number as l, r.record_number as r
     from meta.decision as decision
     join identity.record as l
@@ -18,14 +24,7 @@ _ACTIVE = """
         on r.source_system = decision.right_source_system and r.source_object = decision.right_source_object
         and r.source_id = decision.right_source_id
     where decision.kind in ('must_link', 'cannot_link')
-        and decision.decision_id not in (
-            -- What an undone undo had undone holds again.
-            select first.undoes from meta.decision as first
-            where first.undoes is not null
-                and first.decision_id not in (
-                    select second.undoes from meta.decision as second where second.undoes is not null
-                )
-        )
+        and decision.decision_id not in ({UNDONE})
         and l.record_number <> r.record_number
     qualify row_number() over (
         partition by least(l.record_number, r.record_number), greatest(l.record_number, r.record_number)

@@ -94,12 +94,17 @@ def _landline(evidence: list[Evidence]) -> str:
 
 
 def _organisation_weight(evidence: list[Evidence]) -> str:
-    own = f"({_level(evidence, 'tax_text', 'same tax id')} or {_level(evidence, 'email', 'same web domain')})"
+    tax_id = _level(evidence, "tax_text", "similar tax id")
+    own = f"({tax_id} or {_level(evidence, 'email', 'same web domain')})"
     # Another company name at one address or switchboard: neighbours, tenants, one group.
     unlike = f"not {_level(evidence, 'name', 'partly the same company name')} and {_compared(evidence, 'name')}"
+    # One name and web domain, but neither a phone nor an address in common: two sites, or two companies.
+    elsewhere = f"{_is(evidence, 'phone', 'different phone')} and {_is(evidence, 'address', 'different address')}"
     return f"""
         case
             when ({unlike}) and not {own} then least(match_weight, {HELD_BACK})
+            when ({elsewhere}) and not ({tax_id} or {_level(evidence, "email", "same e-mail")})
+                then least(match_weight, {HELD_BACK})
             when {_nameless(evidence)} then least(match_weight, {HELD_BACK})
             else match_weight
         end

@@ -21,6 +21,8 @@ class Cut:
 def choose_cut(heights: np.ndarray, pairs: np.ndarray, objective: str | float) -> Cut:
     """The lowest cut whose expected precision reaches `objective` (0..1), or the one of best expected F1.
 
+    With a target precision no join is made that is not more likely right than wrong, however sure the others are.
+
     heights: weight of each merge in bits; pairs: record pairs each merge creates. With p = 2^h / (1 + 2^h),
     expected precision of a cut is sum(p * pairs) / sum(pairs) over the merges above it, expected F1 is
     2 * sum(p * pairs above) / (sum(pairs above) + sum(p * pairs of all)).
@@ -40,6 +42,6 @@ def choose_cut(heights: np.ndarray, pairs: np.ndarray, objective: str | float) -
         allowed = last
         chosen = int(np.argmax(np.where(allowed, f1, -1)))
     else:
-        allowed = last & (precision >= float(objective)) & (falling >= 0)
+        allowed = last & (precision >= float(objective)) & (falling > 0)
         chosen = int(np.flatnonzero(allowed)[-1]) if allowed.any() else 0
     return Cut(float(falling[chosen]), float(precision[chosen]), float(f1[chosen]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from crm_quality import identity
 from crm_quality.identity.cluster import DEFAULT_OBJECTIVE, ClusterReport, build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.features import build_features
@@ -89,6 +90,9 @@ _EMPTY = {
 }
 
 
+_RECORD_SQL = (Path(identity.__file__).parent / "record.sql").read_text(encoding="utf-8")
+
+
 def person(source_id: str, given: str, family: str, **fields: Any) -> dict[str, Any]:
     """A person record as core.party holds it."""
     keys = {"given_key": given.lower(), "family_key": family.lower()}
@@ -105,15 +109,9 @@ def company(source_id: str, name: str, **fields: Any) -> dict[str, Any]:
 
 def warehouse(parties: list[dict[str, Any]], day: str = "2026-11-21") -> duckdb.DuckDBPyConnection:
     """An in-memory warehouse with these parties, no decisions and nothing published before."""
-    con = duckdb.connect()
-    con.execute("set threads = 2")
-    for schema in ("core", "identity", "meta", "previous", "golden"):
-        con.execute(f"create schema {schema}")
+    con = _empty(day)
     columns = ", ".join(f"{column} {_TYPES.get(column, 'varchar')}" for column in PARTY_COLUMNS)
     con.execute(f"create table core.party ({columns})")
-    for table, columns in _EMPTY.items():
-        con.execute(f"create table {table} ({columns})")
-    con.execute("create table meta.current_run as select ? as run_id, ?::date as extract_date", [f"run-{day}", day])
     rows = [
         [{"extract_date": day, "row_hash": 1, **party}.get(column) for column in PARTY_COLUMNS] for party in parties
     ]
@@ -125,7 +123,24 @@ def warehouse(parties: list[dict[str, Any]], day: str = "2026-11-21") -> duckdb.
 
 def bare_warehouse(keys: list[str], day: str = "2026-11-21") -> duckdb.DuckDBPyConnection:
     """A warehouse of records that are nothing but keys, for tests of clustering and ids."""
-    return warehouse([person(key, "", "") for key in keys], day)
+    con = _empty(day)
+    con.execute(
+        "create table core.party (source_system varchar, source_object varchar, source_id varchar, party_type varchar)"
+    )
+    con.execute("insert into core.party select 'crm', 'Contact', unnest(?), 'person'", [keys])
+    con.execute(f"create table identity.record as {_RECORD_SQL}")
+    return con
+
+
+def _empty(day: str) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("set threads = 2")
+    for schema in ("core", "identity", "meta", "previous", "golden"):
+        con.execute(f"create schema {schema}")
+    for table, columns in _EMPTY.items():
+        con.execute(f"create table {table} ({columns})")
+    con.execute("create table meta.current_run as select ? as run_id, ?::date as extract_date", [f"run-{day}", day])
+    return con
 
 
 def decide(

@@ -97,7 +97,7 @@ def test_records_that_change_sides_leave_a_split_event(con: duckdb.DuckDBPyConne
 _PARTITION = st.lists(st.integers(0, 3), min_size=5, max_size=5)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(st.lists(_PARTITION, min_size=2, max_size=4))
 def test_ids_are_unique_stable_and_always_resolve(days: list[list[int]]) -> None:
     con = bare_warehouse(list("abcde"))
@@ -117,7 +117,7 @@ def test_ids_are_unique_stable_and_always_resolve(days: list[list[int]]) -> None
     con.close()
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(st.permutations(list("abcde")))
 def test_the_order_of_rows_does_not_change_ids(order: list[str]) -> None:
     con = bare_warehouse(list("abcde"))

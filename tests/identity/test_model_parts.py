@@ -1,5 +1,6 @@
 """What training is made of: the mixture, falling weights, blocking keys, Latin spellings."""
 
+import itertools
 import logging
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_a_household_is_not_taken_for_a_match() -> None:
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=6))
 def test_weights_are_made_to_fall_with_similarity(weights: list[float]) -> None:
     found = falling(np.array(weights), np.ones(len(weights)))
-    assert all(left >= right for left, right in zip(found, found[1:], strict=False))
+    assert all(left >= right for left, right in itertools.pairwise(found))
     assert found.mean() == pytest.approx(np.mean(weights), abs=1e-6)
 
 
