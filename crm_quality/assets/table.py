@@ -85,7 +85,7 @@ def check_spec(check: Check) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         name=check.name,
         asset=check.table.split("."),
-        description=f"{check.description or check.expectation}. {check.why}",
+        description=f"{(check.description or check.expectation).rstrip('.')}. {check.why}",
         metadata={
             "dimension": check.dimension,
             "severity": check.severity,

@@ -136,3 +136,23 @@ def _account_number(con: duckdb.DuckDBPyConnection, schema: str) -> str:
         ) as trusted using (place_l, place_r)
         where types_agree and dates_agree and coalesce(names_agree, true)
     """
+
+
+def add_equal_names(con: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """Add companies of one name to {schema}.certain, for projects that know nothing but names of them.
+
+    Any score would only say how often the name was entered. Conflicts still keep them apart.
+    """
+    con.execute(
+        f"""
+        insert into {schema}.certain
+        select first, record_number, 4, 'same company name'
+        from (
+            select record_number, min(record_number) over (partition by core) as first
+            from identity.organisation_feature
+            where core is not null
+        )
+        where record_number <> first
+            and (first, record_number) not in (select (record_number_l, record_number_r) from {schema}.certain)
+        """
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,6 @@ from crm_quality.identity.decisions import Decisions, load_decisions
 from crm_quality.identity.groups import Groups
 from crm_quality.identity.linkage import CLIP, average_linkage
 from crm_quality.identity.objective import Cut, choose_cut
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_OBJECTIVE = 0.995
 # A component larger than this is cut at higher weights first: linkage takes the cube of its size.

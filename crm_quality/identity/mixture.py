@@ -20,8 +20,9 @@ class Patterns:
     pairs: np.ndarray
     sizes: list[int]
 
-    def counts(self, weight: np.ndarray) -> list[np.ndarray]:
-        """Weighted pairs at each level of each comparison."""
+    def counts(self, weight: np.ndarray | None = None) -> list[np.ndarray]:
+        """Pairs, or their weights, at each level of each comparison."""
+        weight = self.pairs if weight is None else weight
         found = []
         for column, size in enumerate(self.sizes):
             level = self.levels[:, column]
@@ -30,7 +31,7 @@ class Patterns:
 
     def shares(self, without: list[np.ndarray] | None = None) -> list[np.ndarray]:
         """Share of the comparable pairs at each level, less some pairs; a level never seen counts as half a pair."""
-        counts = self.counts(self.pairs)
+        counts = self.counts()
         taken = without or [np.zeros(size) for size in self.sizes]
         left = [np.maximum(count - pairs, 0.5) for count, pairs in zip(counts, taken, strict=True)]
         return [count / count.sum() for count in left]
@@ -72,7 +73,7 @@ def estimate(patterns: Patterns, columns: list[Column], has_namesakes: bool) -> 
     those that agree: their weakest level is never more frequent than among strangers.
     """
     u = [column.u for column in columns]
-    first = [_first_m(len(column.u)) for column in columns]
+    first = [first_m(len(column.u)) for column in columns]
     everything = [True] * len(columns)
     starts = [first, u, [_related(*pair) for pair in zip(columns, first, strict=True)]]
     free = [everything, everything, [column.is_shared for column in columns]]
@@ -124,7 +125,7 @@ def _posterior(patterns: Patterns, classes: list[list[np.ndarray]], shares: np.n
     return result
 
 
-def _first_m(levels: int) -> np.ndarray:
+def first_m(levels: int) -> np.ndarray:
     """.8 for the strongest level, .05 for the weakest, the rest shared by those between."""
     if levels == 2:
         return np.array([0.9, 0.1])

@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 
 from crm_quality.identity.blocking import KeyCount, build_candidates
-from crm_quality.identity.certain import MATCH_KEY, build_certain
+from crm_quality.identity.certain import MATCH_KEY, add_equal_names, build_certain
 from crm_quality.identity.components import components
 from crm_quality.identity.conflict import build_conflicts
 from crm_quality.identity.explain import weigh
@@ -118,6 +118,8 @@ def _build_kind(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, models_
     model = model or _train_kind(con, kind, table, schema, models_dir)
     if model is None:
         return KindReport(kind.party_type, records, None, False, counts)
+    if kind.party_type == "organisation" and model.comparisons == ["name"]:
+        add_equal_names(con, schema)
     frequencies = frequencies_sql(models_dir, model)
     scored = score_candidates(con, kind, table, schema, model.settings, frequencies, least_weight=LEAST_WEIGHT)
     _keep(con, kind, schema, scored, model.settings)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
 import numpy as np
 
-from crm_quality.identity.mixture import Column, Mixture, Patterns, estimate
+from crm_quality.identity.mixture import Column, Mixture, Patterns, estimate, first_m
 from crm_quality.identity.roles import Evidence, Kind
 
 SEED = 20
@@ -58,6 +58,8 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     evidence = usable_evidence(con, kind, table)
     if not evidence:
         return None
+    if kind.party_type == "organisation" and all(item.is_name for item in evidence):
+        return _fit_names(con, table, evidence)
     (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
     wanted = min(max(LEAST_PAIRS, PAIRS_PER_RECORD * records), MOST_PAIRS)
     strangers = _patterns(con, table, evidence, _random_pairs(table, records, wanted))
@@ -81,6 +83,27 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     matches = min(max(mixture.matches / share, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records)
     settings = _settings(evidence, mixture, u, min(0.5, matches / all_pairs))
     return Fit(settings, {"matches": round(mixture.matches / share), "iterations": mixture.iterations})
+
+
+def _fit_names(con: duckdb.DuckDBPyConnection, table: str, evidence: list[Evidence]) -> Fit:
+    """The model where there are company names alone: equal names are taken for matches, and measure all the rest.
+
+    One comparison cannot tell two classes apart. Nor can the frequency of a name tell a common name from a
+    customer entered often, so it does not count.
+    """
+    records, equal = con.execute(
+        f"select sum(n), sum(n * (n - 1) / 2) from (select count(*) as n from {table} group by coalesce(core, company_key))"
+    ).fetchone() or (0, 0)
+    counted = [
+        replace(item, levels=tuple(replace(level, rarity_column=None) for level in item.levels)) for item in evidence
+    ]
+    strangers = _patterns(con, table, counted, _random_pairs(table, records, LEAST_PAIRS))
+    all_pairs = max(1.0, records * (records - 1) / 2)
+    matches = max(float(equal), LEAST_MATCHES_PER_RECORD * records)
+    matching = [np.append(equal * strangers.pairs.sum() / all_pairs, np.zeros(size - 1)) for size in strangers.sizes]
+    mixture = Mixture([first_m(size) for size in strangers.sizes], matches, matching, 0)
+    settings = _settings(counted, mixture, strangers.shares(without=matching), min(0.5, matches / all_pairs))
+    return Fit(settings, {"matches": round(matches), "iterations": 0})
 
 
 def _random_pairs(table: str, records: int, wanted: int) -> str:

@@ -208,8 +208,9 @@ def _missing_columns(con: duckdb.DuckDBPyConnection, source: Source, name: str, 
             if column.optional or resolve(column, headers) is not None:
                 continue
             wanted = column.column or column.columns
-            close = difflib.get_close_matches(wanted[0], headers, n=1, cutoff=0.5)
-            hint = f"; the closest header is {close[0]!r}" if close else ""
+            folded = {fold(header): header for header in headers}
+            close = difflib.get_close_matches(fold(wanted[0]), folded, n=1, cutoff=0.5)
+            hint = f"; the closest header is {folded[close[0]]!r}" if close else ""
             problems.append(
                 f"{files[0] if files else name}, line 1: column {' or '.join(map(repr, wanted))} "
                 f"({table}.{target}) is missing{hint}. Correct the export, or in sources/{source.name}.yaml name the "

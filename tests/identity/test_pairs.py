@@ -269,3 +269,13 @@ def test_companies_are_joined_and_groups_and_neighbours_are_not(tmp_path: Path) 
 def test_features_are_rebuilt_from_their_sql_files(con: duckdb.DuckDBPyConnection) -> None:
     build_features(con)
     assert con.execute("select count(*) from identity.record").fetchone() == (252,)
+
+
+def test_where_companies_have_nothing_but_names_equal_names_are_one(tmp_path: Path) -> None:
+    names = [f"{brand} {'xyzvwq'[number] * 3}{number}" for brand in _BRANDS for number in range(6)]
+    parties = [company(f"{place}{number}", name) for number, name in enumerate(names) for place in "ab"]
+    parties += [company(f"often{number}", "acme works") for number in range(150)]
+    con = warehouse(parties)
+    _, report = run_pairs_and_clusters(con, tmp_path)
+    assert report.clusters == len(names) + 1
+    assert together(con, *(f"often{number}" for number in range(150)))
