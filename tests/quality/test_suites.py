@@ -22,7 +22,7 @@ from crm_quality.sql_model import load_models, tables_read
 SUITES = load_suites()
 CHECKS = [check for suite in SUITES.values() for check in suite.checks]
 # Tables of golden and marts that Python makes; all others are SQL files.
-PYTHON_TABLES = {"marts.customer_value", "marts.churn_risk"}
+PYTHON_TABLES = {"marts.customer_value", "marts.purchase_model"}
 
 
 def suite_file(folder: Path, **changes: Any) -> Path:
