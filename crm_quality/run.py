@@ -12,7 +12,6 @@ from crm_quality.ingest.files import extract_dates, newest_date
 from crm_quality.project import Project
 from crm_quality.publish.previous import attach_previous
 from crm_quality.sources.layout import Source
-from crm_quality.warehouse import scalar
 
 _TABLES = """
 create schema if not exists meta;
@@ -107,11 +106,3 @@ def _note_sources(con: duckdb.DuckDBPyConnection, project: Project, sources: lis
             "insert into meta.source values (?, ?, ?, ?, ?)",
             [source.name, source.kind, source.priority, source.system, day if present else None],
         )
-
-
-def status(con: duckdb.DuckDBPyConnection, run_id: str) -> str:
-    """The status noted for a run; 'unknown' if there is none."""
-    if not scalar(con, "select count(*) from meta.run where run_id = ?", [run_id]):
-        return "unknown"
-    row = con.execute("select status from meta.run where run_id = ?", [run_id]).fetchone()
-    return str(row[0]) if row else "unknown"
