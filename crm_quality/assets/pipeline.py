@@ -63,10 +63,11 @@ def build_definitions(project: Project) -> dg.Definitions:
 
 def _staging_asset(sources: list[Source], name: str) -> dg.AssetsDefinition:
     feeds = [
-        raw_name(source, source_object)
+        raw_name(source, feed)
         for source in sources
         for source_object, definition in source.objects.items()
         if name in definition.maps
+        for feed in dict.fromkeys([source_object, *definition.maps[name].look_up])
     ]
 
     def build(run: OpenRun) -> None:
@@ -75,7 +76,7 @@ def _staging_asset(sources: list[Source], name: str) -> dg.AssetsDefinition:
     return table_asset(
         f"staging.{name}",
         build,
-        reads=feeds,
+        reads=list(dict.fromkeys(feeds)),
         description=f"All lines that hold a {name.replace('_', ' ')}, under canonical names, text as it came beside typed values.",
     )
 

@@ -33,7 +33,7 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
         group_name="raw",
         description=(
             f"{name} of {source.system or source.name}, verbatim: every line of `{source_object.files}` of the day. "
-            f"Becomes {', '.join(source_object.maps)}."
+            + (f"Becomes {', '.join(source_object.maps)}." if source_object.maps else "Others look it up.")
         ),
         owners=[OWNERS["raw"]],
         kinds={"duckdb", "csv"},

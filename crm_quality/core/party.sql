@@ -66,7 +66,9 @@
 -- is_deleted             deleted in its source; false where the source does not say
 -- is_blocked             blocked for business in its source; false where the source does not say
 -- is_one_time            collective account for one-time customers; false where the source does not say
+-- is_flagged_duplicate   taken for a duplicate by its source; false where the source does not say
 -- merged_into_source_id  the record this one was merged into; same source_system
+-- merged_source_ids      ids that this record took in by merges, as the source lists them
 -- created_by             who created the record
 -- created_at_raw         created_at as it came
 -- created_at             when the record was created in its source
@@ -75,6 +77,7 @@
 -- last_activity_at_raw   last_activity_at as it came
 -- last_activity_at       last activity that the source itself noted
 -- email_bounced_at       when a mail to the address last came back
+-- email_bounce_reason    why mail to the address comes back, as the source says it
 with record as (
     select
         party.*,
@@ -169,7 +172,9 @@ select
     coalesce(record.is_deleted, false) as is_deleted,
     coalesce(record.is_blocked, false) as is_blocked,
     coalesce(record.is_one_time, false) as is_one_time,
+    coalesce(record.is_flagged_duplicate, false) as is_flagged_duplicate,
     nullif(trim(record.merged_into_source_id), '') as merged_into_source_id,
+    nullif(trim(record.merged_source_ids), '') as merged_source_ids,
     nullif(trim(record.created_by), '') as created_by,
     record.created_at_raw,
     record.created_at,
@@ -177,7 +182,8 @@ select
     record.modified_at,
     record.last_activity_at_raw,
     record.last_activity_at,
-    record.email_bounced_at
+    record.email_bounced_at,
+    nullif(trim(regexp_replace(record.email_bounce_reason, '\s+', ' ', 'g')), '') as email_bounce_reason
 from record
 cross join meta.current_run as run
 left join standard.person_name as name

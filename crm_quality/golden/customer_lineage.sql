@@ -51,7 +51,7 @@ with member as (
             when party.given_name is not null and party.family_name is not null then 0
             else 1
         end as name_defect,
-        party.email_bounced_at is not null as has_bounced,
+        coalesce(cast(party.email_bounced_at as varchar), party.email_bounce_reason) is not null as has_bounced,
         coalesce(party.is_deleted, false) as is_deleted,
         coalesce(ghost.verdict, 'unverified') = 'ghost' as is_ghost,
         coalesce(source.priority, 2147483647) as priority,

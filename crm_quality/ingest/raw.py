@@ -1,8 +1,6 @@
 """Load the files of one source object for one day into raw, verbatim. Does not belong here: canonical columns."""
 
-import difflib
 import hashlib
-import re
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,7 +12,8 @@ from crm_quality.ingest.csv_file import ends_inside_a_line, read_csv
 from crm_quality.ingest.files import find_files
 from crm_quality.ingest.other_file import read_other
 from crm_quality.project import Project
-from crm_quality.sources.layout import Column, Source, SourceObject
+from crm_quality.sources.headers import missing_columns
+from crm_quality.sources.layout import Source, SourceObject
 from crm_quality.warehouse import has_table, quoted
 
 TABLES = """
@@ -84,22 +83,6 @@ def header_of(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: da
         [source.name, name, day],
     ).fetchall()
     return list(dict.fromkeys(column for (header,) in rows for column in header))
-
-
-def resolve(column: Column, headers: list[str]) -> list[str] | None:
-    """The headers that a column is made of: matched without case, spaces and underscores. None if absent."""
-    by_fold = {fold(header): header for header in reversed(headers)}
-    if column.constant is not None:
-        return []
-    if column.columns:
-        found = [by_fold.get(fold(name)) for name in column.columns]
-        return None if None in found else [name for name in found if name]
-    return next(([by_fold[fold(name)]] for name in column.column if fold(name) in by_fold), None)
-
-
-def fold(header: str) -> str:
-    """A header as it is compared."""
-    return re.sub(r"[\s_]+", "", header.strip().strip("\ufeff")).casefold()
 
 
 def _load_file(
@@ -203,19 +186,15 @@ def _missing_columns(con: duckdb.DuckDBPyConnection, source: Source, name: str, 
         [source.name, name, day],
     ).fetchone()
     problems = []
-    for table, mapping in source.objects[name].maps.items():
-        for target, column in mapping.columns.items():
-            if column.optional or resolve(column, headers) is not None:
-                continue
-            wanted = column.column or column.columns
-            folded = {fold(header): header for header in headers}
-            close = difflib.get_close_matches(fold(wanted[0]), folded, n=1, cutoff=0.5)
-            hint = f"; the closest header is {folded[close[0]]!r}" if close else ""
-            problems.append(
-                f"{files[0] if files else name}, line 1: column {' or '.join(map(repr, wanted))} "
-                f"({table}.{target}) is missing{hint}. Correct the export, or in sources/{source.name}.yaml name the "
-                f"new header or add `optional: true`."
-            )
+    for missing in missing_columns(source, name, headers):
+        if missing.optional:
+            continue
+        hint = f"; the closest header is {missing.closest!r}" if missing.closest else ""
+        problems.append(
+            f"{files[0] if files else name}, line 1: column {' or '.join(map(repr, missing.wanted))} "
+            f"({missing.table}.{missing.column}) is missing{hint}. Correct the export, or in "
+            f"sources/{source.name}.yaml name the new header or add `optional: true`."
+        )
     return problems
 
 

@@ -4,8 +4,9 @@ from datetime import date
 
 import duckdb
 
-from crm_quality.ingest.raw import header_of, resolve
-from crm_quality.sources.layout import Column, Format, Mapping, Source, canonical
+from crm_quality.ingest.raw import header_of
+from crm_quality.sources.headers import find, resolve
+from crm_quality.sources.layout import HEADER_IN_FORMULA, Column, Format, Mapping, Source, canonical
 from crm_quality.warehouse import has_table, literal, quoted
 
 TABLES = """
@@ -102,51 +103,112 @@ def _select(
     con: duckdb.DuckDBPyConnection, source: Source, name: str, mapping: Mapping, table: str, day: date
 ) -> str | None:
     """The SELECT that maps one raw table; None when there is nothing loaded to map."""
-    headers = header_of(con, source, name, day)
+    own = header_of(con, source, name, day)
     raw_table = source.raw_table(name)
-    if not headers or not has_table(con, "raw", raw_table):
+    if not own or not has_table(con, "raw", raw_table):
         return None
+    headers = {header: f"line.{quoted(header)}" for header in own}
+    joins = [_join(con, source, other, keys, headers, day) for other, keys in mapping.look_up.items()]
+    conditions = [f"line._extract_date = date {literal(day.isoformat())}"]
+    for header, pattern in mapping.where.items():
+        found = find([header], headers)
+        if found is None:
+            return None  # a problem of the load already; without the condition every line would count
+        value = _value(headers[found], source.format)
+        conditions.append(f"regexp_full_match(coalesce(trim({value}), ''), {literal(pattern)})")
     expressions = []
     for column, kind in canonical()[table].columns.items():
         spec = mapping.columns.get(column)
-        found = resolve(spec, headers) if spec else None
-        if spec is None or found is None:
-            text = "null::varchar"
+        found_parts = resolve(spec, list(headers)) if spec else None
+        if spec is None or found_parts is None:
+            text = typed = "null::varchar"
         else:
-            text = _text(spec, found)
+            values = [_value(headers[header], source.format) for header in found_parts]
+            text = _text(spec, values)
             if column == "source_id":
                 text = f"nullif(trim({text}), '')"  # blanks around it do not make another record
+            typed = _formula(spec, values, kind, source.format) if spec.formula else _typed(text, kind, source.format)
             con.execute("insert into meta.mapped_column values (?, ?, ?, ?)", [source.name, name, table, column])
         if kind == "text":
             expressions.append(f"{text} as {column}")
         else:
-            expressions.append(f"{_typed(text, kind, source.format)} as {column}")
+            expressions.append(
+                f"{typed} as {column}" if text != "null::varchar" else f"null::{_TYPES[kind]} as {column}"
+            )
             expressions.append(f"{text} as {column}_raw")
     return (
         f"select {literal(source.name)} as source_system, {literal(name)} as source_object, "
-        f"_extract_date as extract_date, _file as file, _line as line, _row_hash as row_hash, "
+        f"line._extract_date as extract_date, line._file as file, line._line as line, line._row_hash as row_hash, "
         f"{str(mapping.repeats).lower()} as repeats, {', '.join(expressions)} "
-        f"from raw.{quoted(raw_table)} where _extract_date = date {literal(day.isoformat())}"
+        f"from raw.{quoted(raw_table)} as line {' '.join(joins)} where {' and '.join(conditions)}"
     )
 
 
-def _text(spec: Column, headers: list[str]) -> str:
+def _join(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    other: str,
+    keys: dict[str, str],
+    headers: dict[str, str],
+    day: date,
+) -> str:
+    """The join that brings in another object's headers; nothing where that was not delivered.
+
+    Of several lines with the same key the one with the smallest hash counts: whichever comes first in no file.
+    """
+    theirs = header_of(con, source, other, day)
+    pairs = [(find([their], theirs), find([mine], headers)) for their, mine in keys.items()]
+    if not all(their and mine for their, mine in pairs):
+        return ""
+    alias = quoted(other)
+    key = ", ".join(f"trim({quoted(their)})" for their, _ in pairs if their)
+    on = " and ".join(
+        f"trim({alias}.{quoted(their)}) = trim({headers[mine]})" for their, mine in pairs if their and mine
+    )
+    headers |= {f"{other}.{header}": f"{alias}.{quoted(header)}" for header in theirs}
+    return (
+        f"left join (select * from raw.{quoted(source.raw_table(other))} "
+        f"where _extract_date = date {literal(day.isoformat())} "
+        f"qualify row_number() over (partition by {key} order by _row_hash, _file, _line) = 1) as {alias} on {on}"
+    )
+
+
+def _value(reference: str, shape: Format) -> str:
+    """A cell as text; NULL for the words that stand for no value."""
+    if not shape.nulls:
+        return reference
+    return f"case when trim({reference}) not in ({', '.join(map(literal, shape.nulls))}) then {reference} end"
+
+
+def _text(spec: Column, values: list[str]) -> str:
     if spec.constant is not None:
-        text = literal(spec.constant)
-    elif len(headers) == 1:
-        text = quoted(headers[0])
-    else:
-        text = f"concat_ws({literal(spec.join)}, {', '.join(map(quoted, headers))})"
+        return literal(spec.constant)
+    if spec.formula is not None:
+        return f"nullif(concat_ws(' ', {', '.join(values)}), '')"
+    joined = values[0] if len(values) == 1 else f"concat_ws({literal(spec.join)}, {', '.join(values)})"
+    return f"nullif({_translated(spec, joined)}, '')"
+
+
+def _translated(spec: Column, text: str) -> str:
+    """`extract`, `remove` and `values` of a column, applied to a text."""
     if spec.extract:
         text = f"regexp_extract({text}, {literal(spec.extract)})"
     if spec.remove:
         text = f"regexp_replace({text}, {literal(spec.remove)}, '', 'g')"
-    if spec.values:
-        cases = " ".join(
-            f"when {literal(old)} then {'null' if new is None else literal(new)}" for old, new in spec.values.items()
-        )
-        text = f"case trim({text}) {cases} else {text} end"
-    return f"nullif({text}, '')"
+    if not spec.values:
+        return text
+    results = {old: "null" if new is None else literal(new) for old, new in spec.values.items()}
+    rest = results.pop("*", text)
+    results.setdefault("", "null")
+    cases = " ".join(f"when {literal(old)} then {new}" for old, new in results.items())
+    return f"case coalesce(trim({text}), '') {cases} else {rest} end"
+
+
+def _formula(spec: Column, values: list[str], kind: str, shape: Format) -> str:
+    """Arithmetic over numbers in the dialect of the source; NULL where one of them is missing or unreadable."""
+    numbers = iter(f"({_number(_translated(spec, value), 'number', shape)})::double" for value in values)
+    arithmetic = HEADER_IN_FORMULA.sub(lambda _: next(numbers), spec.formula or "")
+    return f"try_cast(round({arithmetic}, 4) as {_TYPES[kind]})"
 
 
 def _typed(text: str, kind: str, shape: Format) -> str:

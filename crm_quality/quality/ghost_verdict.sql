@@ -210,7 +210,7 @@ fact as (
             record.full_name_raw, record.given_name_raw, record.family_name_raw, record.company_name_raw
         ) is null as has_no_name,
         coalesce(record.email_raw, record.phone_raw, record.mobile_raw, record.street_raw) is null as has_no_contact,
-        record.email is not null and record.email_bounced_at is null
+        record.email is not null and coalesce(cast(record.email_bounced_at as varchar), record.email_bounce_reason) is null
         and not coalesce(record.email_is_disposable, false) as email_works,
         coalesce(record.phone, record.mobile) is not null as phone_works,
         record.street is not null as has_street,
@@ -266,7 +266,8 @@ found as (
     union all
     select source_system, source_object, source_id, 'email_disposable' from fact where email_is_disposable
     union all
-    select source_system, source_object, source_id, 'email_bounced' from fact where email_bounced_at is not null
+    select source_system, source_object, source_id, 'email_bounced' from fact
+    where coalesce(cast(email_bounced_at as varchar), email_bounce_reason) is not null
     union all
     select source_system, source_object, source_id, 'no_contact' from fact where has_no_contact and systems = 1
     union all

@@ -1,5 +1,6 @@
 """Read and check source files (YAML). Belongs here: the shape of a source. Does not: its data."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,18 +33,32 @@ def canonical() -> dict[str, CanonicalObject]:
     return {name: CanonicalObject.model_validate(entry) for name, entry in content.items()}
 
 
+HEADER_IN_FORMULA = re.compile(r"\{([^{}]+)\}")
+
+
+def _names(value: Any) -> Any:
+    """`Id` is short for `[Id]`."""
+    return (str(value),) if isinstance(value, str | int) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
 class Column(_Strict):
     """Where a canonical column comes from.
 
-    One of: `column` (alternatives of one header, the first present wins), `columns` (several, joined with
-    `join`) or `constant`. Then `extract` (a regular expression: only what it matches is kept), `remove` (what
-    it matches is taken out) and `values` (old: new) are applied.
+    One of: `column` (alternatives of one header, the first present wins), `columns` (several, each with its
+    alternatives, joined with `join`), `constant`, or for a number `formula` (arithmetic over headers, such as
+    "{quantity} * {unit price} / 100"). Then `extract` (a regular expression: only what it matches is kept),
+    `remove` (what it matches is taken out) and `values` (old: new; "" stands for no value, "*" for any other)
+    are applied, in a formula to what goes into it.
     """
 
-    column: Annotated[tuple[str, ...], BeforeValidator(lambda v: (str(v),) if isinstance(v, str | int) else v)] = ()
-    columns: tuple[str, ...] = ()
+    column: Names = ()
+    columns: tuple[Names, ...] = ()
     join: str = " "
     constant: str | None = None
+    formula: str | None = None
     extract: str | None = None
     remove: str | None = None
     values: dict[str, str | None] = {}
@@ -51,9 +66,18 @@ class Column(_Strict):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Column":
-        if sum((bool(self.column), bool(self.columns), self.constant is not None)) != 1:
-            raise ValueError("give exactly one of: column, columns, constant")
+        if sum((bool(self.column), bool(self.columns), self.constant is not None, self.formula is not None)) != 1:
+            raise ValueError("give exactly one of: column, columns, constant, formula")
+        if self.formula is not None and not re.fullmatch(r"[\d\s.+*/()-]*", HEADER_IN_FORMULA.sub("", self.formula)):
+            raise ValueError("a formula holds {headers}, numbers, + - * / and parentheses, nothing else")
         return self
+
+    @property
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """The headers it is made of, each with its alternatives."""
+        if self.formula is not None:
+            return tuple(tuple(names.split("|")) for names in HEADER_IN_FORMULA.findall(self.formula))
+        return self.columns or ((self.column,) if self.column else ())
 
 
 def _column(value: Any) -> Any:
@@ -62,31 +86,63 @@ def _column(value: Any) -> Any:
 
 
 class Mapping(_Strict):
-    """How one file becomes one canonical object."""
+    """How the lines of one file become one canonical object.
+
+    `where` (header: regular expression that its whole value matches) chooses lines. `look_up` (object of the same
+    source: {its header: header here}) brings in the headers of another object as `object.header`: its line with the
+    same key. A column whose header is missing is a problem unless it is `optional`; where `needs` is given, only the
+    columns it lists are not optional.
+    """
 
     columns: dict[str, Annotated[Column, BeforeValidator(_column)]]
     repeats: bool = Field(default=False, description="several lines carry the same record")
+    needs: tuple[str, ...] = ()
+    where: dict[str, str] = {}
+    look_up: dict[str, dict[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _needed_columns(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not value.get("needs"):
+            return value
+        unknown = set(value["needs"]) - set(value.get("columns", {}))
+        if unknown:
+            raise ValueError(f"needs names {sorted(unknown)}, which no column maps")
+        columns = {
+            name: {"optional": True, **_column(column)}
+            if name not in value["needs"] and isinstance(_column(column), dict)
+            else column
+            for name, column in value.get("columns", {}).items()
+        }
+        return {**value, "columns": columns}
+
+    def looks_up(self, name: str, header: str) -> bool:
+        """Whether `header` is one of the looked-up object `name`."""
+        return name in self.look_up and header.startswith(f"{name}.")
 
 
 class SourceObject(_Strict):
-    """One object of a source: its files and what they map to."""
+    """One object of a source: its files and what they map to; nothing where others only look it up."""
 
     files: str
     required: bool = True
     sheet: str | None = None
-    maps: dict[str, Mapping]
+    maps: dict[str, Mapping] = {}
 
     @model_validator(mode="after")
     def _known_names(self) -> "SourceObject":
         for name, mapping in self.maps.items():
             if name not in canonical():
                 raise ValueError(f"'{name}' is not a canonical object; allowed: {', '.join(canonical())}")
-            unknown = set(mapping.columns) - set(canonical()[name].columns)
+            types = canonical()[name].columns
+            unknown = set(mapping.columns) - set(types)
             if unknown:
-                allowed = ", ".join(canonical()[name].columns)
-                raise ValueError(f"{name} has no column {sorted(unknown)}; allowed: {allowed}")
+                raise ValueError(f"{name} has no column {sorted(unknown)}; allowed: {', '.join(types)}")
             if "source_id" not in mapping.columns:
                 raise ValueError(f"{name}: map source_id, the id of the record in its system")
+            for column, spec in mapping.columns.items():
+                if spec.formula is not None and types[column] not in ("number", "integer"):
+                    raise ValueError(f"{name}.{column} is no number, so it cannot be a formula")
         return self
 
 
@@ -99,6 +155,7 @@ class Format(_Strict):
     decimal: Literal[".", ","] = "."
     dates: tuple[str, ...] = ("%Y-%m-%d",)
     timestamps: tuple[str, ...] = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%fZ")
+    nulls: tuple[str, ...] = Field(default=(), description="words that stand for no value, such as NULL")
     true_values: tuple[str, ...] = ("1", "true", "t", "yes", "y", "x", "是")
     false_values: tuple[str, ...] = ("0", "false", "f", "no", "n", "否")
 
@@ -115,6 +172,17 @@ class Source(_Strict):
     format: Format = Format()
     # The name becomes part of a table's name.
     objects: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], SourceObject] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known_look_ups(self) -> "Source":
+        for name, source_object in self.objects.items():
+            for mapping in source_object.maps.values():
+                unknown = set(mapping.look_up) - set(self.objects)
+                if unknown:
+                    raise ValueError(
+                        f"{name} looks up {sorted(unknown)}; the objects of this source are {', '.join(self.objects)}"
+                    )
+        return self
 
     def raw_table(self, source_object: str) -> str:
         """Name of the raw table of an object, without its schema."""
@@ -156,7 +224,15 @@ def load_sources(project: Project) -> list[Source]:
     return [load_source(file) for file in files]
 
 
-def _laid_over(base: Any, top: Any) -> Any:
-    if isinstance(base, dict) and isinstance(top, dict):
-        return base | {key: _laid_over(base.get(key), value) for key, value in top.items()}
-    return top
+def _laid_over(base: Any, top: Any, key: str = "") -> Any:
+    """`top` over `base`, key by key; a column is replaced whole, and a key set to nothing is taken out."""
+    if not (isinstance(base, dict) and isinstance(top, dict)):
+        return top
+    over = {k: _own_column(v) if key == "columns" else _laid_over(base.get(k), v, k) for k, v in top.items()}
+    return {k: v for k, v in (base | over).items() if v is not None}
+
+
+def _own_column(value: Any) -> Any:
+    """A column that a project maps itself must be there, whatever the layout below says of its other columns."""
+    column = _column(value)
+    return {"optional": False, **column} if isinstance(column, dict) else column

@@ -77,7 +77,9 @@ COLUMNS = [
     "is_deleted",
     "is_blocked",
     "is_one_time",
+    "is_flagged_duplicate",
     "merged_into_source_id",
+    "merged_source_ids",
     "created_by",
     "created_at_raw",
     "created_at",
@@ -86,6 +88,7 @@ COLUMNS = [
     "last_activity_at_raw",
     "last_activity_at",
     "email_bounced_at",
+    "email_bounce_reason",
 ]
 
 

@@ -59,6 +59,7 @@ TABLES: dict[str, dict[str, str]] = {
         "modified_at": "timestamp",
         "last_activity_at": "timestamp",
         "email_bounced_at": "timestamp",
+        "email_bounce_reason": "varchar",
     },
     "core.interaction": {**_REFERENCE, "is_deleted": "boolean", "happened_at": "timestamp"},
     "core.sales_order": {
