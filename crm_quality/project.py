@@ -36,8 +36,13 @@ class Project:
 
     @property
     def published(self) -> Path:
-        """What readers open: golden.duckdb (a link to the current version) and data_docs."""
+        """What readers open: golden.duckdb and data_docs, links to the current version."""
         return self.folder / "published"
+
+    @property
+    def data_docs(self) -> Path:
+        """The data docs of the last run, published or refused."""
+        return self.folder / "data_docs"
 
     @property
     def golden(self) -> Path:

@@ -17,9 +17,13 @@ def print_summary(project: Project, run_id: str, console: Console | None = None)
         _print_figures(con, run_id, console)
         _print_checks(con, run_id, console)
         _print_layers(con, run_id, console)
+        published = con.execute("select 1 from meta.run where run_id = ? and status = 'published'", [run_id]).fetchone()
+    docs = project.published / "data_docs" if published else project.data_docs
     if project.golden.exists():
-        console.print(f"Published    {project.golden} -> {project.golden.resolve().name}", soft_wrap=True)
-        console.print(f"Data docs    {project.published / 'data_docs' / 'index.html'}", soft_wrap=True)
+        label = "Published   " if published else "Still published"
+        console.print(f"{label} {project.golden} -> {project.golden.resolve().name}", soft_wrap=True)
+    if docs.exists():
+        console.print(f"Data docs    {docs / 'index.html'}", soft_wrap=True)
 
 
 def _print_figures(con: duckdb.DuckDBPyConnection, run_id: str, console: Console) -> None:

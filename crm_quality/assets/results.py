@@ -77,7 +77,7 @@ def published_asset(names: Sequence[str]) -> dg.AssetsDefinition:
         con, project, run = warehouse.con, warehouse.project, warehouse.run
         count_run(con, run)
         started = time.perf_counter()
-        build_data_docs(con, project.published / "data_docs", run.run_id)
+        build_data_docs(con, project.data_docs, run.run_id)
         note_step(con, run, "published", "data docs", 1, time.perf_counter() - started)
         refuse_if_doubtful(con, run.run_id, list(names))
         started = time.perf_counter()

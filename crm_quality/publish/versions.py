@@ -1,6 +1,7 @@
 """Write, check, swap in and take back published versions. Does not belong here: deciding what a figure is."""
 
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,11 +41,11 @@ def refuse_if_doubtful(con: duckdb.DuckDBPyConnection, run_id: str, steps: list[
 def publish(con: duckdb.DuckDBPyConnection, project: Project, run_id: str) -> Path:
     """Publish the warehouse: build a version beside the current one, read it back, swap the link; returns the version.
 
-    Whatever happens before the swap leaves the published file as it was.
+    The run's data docs, where it made any, are published with it. Whatever happens before the swap leaves what
+    is published as it was.
     """
     project.published.mkdir(exist_ok=True)
-    for leftover in project.published.glob("*.building*"):
-        leftover.unlink()
+    _remove_leftovers(project)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     version = project.published / f"golden-{stamp}-{run_id[:8]}.duckdb"
     building = version.with_suffix(".building")
@@ -53,10 +54,14 @@ def publish(con: duckdb.DuckDBPyConnection, project: Project, run_id: str) -> Pa
         _read_back(building, rows)
         _sync(building)
         building.chmod(0o444)
+        if project.data_docs.is_dir():
+            shutil.copytree(project.data_docs, _docs(version))
         building.rename(version)
         _swap(project, version)
     except BaseException:
-        building.unlink(missing_ok=True)
+        if not version.exists():
+            building.unlink(missing_ok=True)
+            shutil.rmtree(_docs(version), ignore_errors=True)
         raise
     con.execute("update meta.run set status = 'published', finished_at = now() where run_id = ?", [run_id])
     _forget_old(project)
@@ -143,15 +148,35 @@ def _sync(file: Path) -> None:
 
 
 def _swap(project: Project, version: Path) -> None:
-    """Point golden.duckdb to a version in one step: a reader finds the old file or the new one, never neither.
+    """Point golden.duckdb, then data_docs, to a version: a reader finds the old file or the new one, never neither.
 
     The link is replaced, not the file: DuckDB caches databases by path, and a process that has the old
     version open must not be handed it again under the new one's name.
     """
-    link = project.published / ".golden.link"
+    _link(project.golden, version)
+    if _docs(version).is_dir():
+        _link(project.published / "data_docs", _docs(version))
+
+
+def _link(name: Path, target: Path) -> None:
+    link = name.with_name(f".{name.name}.link")
     link.unlink(missing_ok=True)
-    link.symlink_to(version.name)
-    os.replace(link, project.golden)  # noqa: PTH105
+    link.symlink_to(target.name)
+    os.replace(link, name)  # noqa: PTH105
+
+
+def _docs(version: Path) -> Path:
+    """The folder of a version's data docs, beside it."""
+    return version.with_name(version.stem.replace("golden", "data_docs", 1))
+
+
+def _remove_leftovers(project: Project) -> None:
+    """What a run that was killed while it published left behind."""
+    for building in project.published.glob("*.building*"):
+        building.unlink()
+    kept = {_docs(version) for version in published_versions(project)}
+    for docs in set(project.published.glob("data_docs-*")) - kept:
+        shutil.rmtree(docs)
 
 
 def _forget_old(project: Project) -> None:
@@ -159,3 +184,4 @@ def _forget_old(project: Project) -> None:
         version.unlink()
     for withdrawn in project.published.glob("*.withdrawn"):
         withdrawn.unlink()
+    _remove_leftovers(project)

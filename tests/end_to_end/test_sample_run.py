@@ -1,6 +1,5 @@
 """The nightly run on the sample company: what is published, that it repeats, and what stops it."""
 
-import os
 import random
 import signal
 import subprocess
@@ -172,6 +171,7 @@ def test_broken_files_are_named_the_other_sources_are_loaded_and_nothing_is_publ
 
     assert not broken.outcome.published
     assert broken.project.golden.resolve() == before
+    assert (broken.project.published / "data_docs").resolve().name == before.stem.replace("golden", "data_docs")
     message = "\n".join(broken.outcome.problems)
     for name, told in {
         "contact": ["Contact*.csv", "no file"],
@@ -194,26 +194,80 @@ def test_broken_files_are_named_the_other_sources_are_loaded_and_nothing_is_publ
     assert all(line > 1 and column and "utf-8" in reason for line, column, reason in rejected)
 
 
-def test_a_killed_run_leaves_the_published_file_and_the_next_run_succeeds(sample, copy_of_sample):
+READER = """
+import sys, time, duckdb
+from pathlib import Path
+path, stop = sys.argv[1], Path(sys.argv[2])
+seen = set()
+while not stop.exists():
+    with duckdb.connect(path, read_only=True) as con:
+        runs, failing, checked, customers, known = con.sql('''
+            select (select arg_max(run_id, finished_at) from meta.run where status = 'published'),
+                (select list(distinct run_id) from quality.failure),
+                (select list(distinct run_id) from quality.check_result),
+                (select count(*) from golden.customer), (select count(distinct customer_id) from golden.customer_xref)
+            ''').fetchone()
+        assert failing == checked == [runs] and customers == known > 0, (runs, failing, checked, customers, known)
+        seen.add(runs)
+    time.sleep(3)
+print(len(seen))
+"""
+
+KILLED = """
+import os, signal, sys
+from crm_quality.assets import pipeline
+from crm_quality.cli import main
+from crm_quality.publish import versions
+from crm_quality.sql_model import SqlModel
+
+def die_at(owner, name, when):
+    real = getattr(owner, name)
+    def dying(*args):
+        if when(*args):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args)
+    setattr(owner, name, dying)
+
+step = sys.argv[2]
+die_at(pipeline, "build_staging", lambda con, sources, name, day: f"staging.{name}" == step)
+die_at(SqlModel, "build", lambda model, con: model.name == step)
+for name in ("_read_back", "_swap"):
+    die_at(versions, name, lambda *args, name=name: name == step)
+main(["run", "--project", sys.argv[1]])
+"""
+
+
+def test_readers_see_whole_versions_only_while_runs_are_killed_and_one_succeeds(sample, copy_of_sample, tmp_path):
     folder = copy_of_sample()
-    before = (folder / "published" / "golden.duckdb").resolve()
-    command = [sys.executable, "-m", "crm_quality", "run", "--project", str(folder)]
-    for seconds in (9.0, 16.0):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(seconds)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        version = (folder / "published" / "golden.duckdb").resolve()
-        if process.returncode == -signal.SIGKILL:
-            assert version == before
-        with duckdb.connect(str(version), read_only=True) as con:
-            assert con.sql("select count(*) > 0 from golden.customer").fetchone() == (True,)
-        before = version
-    ran = run(folder)
-    assert ran.outcome.published
+    golden = folder / "published" / "golden.duckdb"
+    before = golden.resolve()
+    stop = tmp_path / "stop"
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, str(golden), str(stop)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(20)
+    ]
+    try:
+        for step in ("staging.party", "golden.customer", "_swap"):
+            killed = subprocess.run([sys.executable, "-c", KILLED, str(folder), step], capture_output=True, check=False)
+            assert killed.returncode == -signal.SIGKILL, killed.stderr
+            assert golden.resolve() == before
+        ran = run(folder)
+        assert ran.outcome.published
+        assert golden.resolve() != before
+        time.sleep(2)
+    finally:
+        stop.touch()
+        ended = [(*reader.communicate(), reader.returncode) for reader in readers]
+    assert {(error, code) for _, error, code in ended} == {("", 0)}
+    assert max(int(seen) for seen, _, _ in ended) == 2
     with published(ran) as con:
         states = {state for (state,) in con.sql("select distinct status from meta.run").fetchall()}
-    assert "running" not in states
+    assert states == {"published", "interrupted"}
 
 
 def test_a_sample_with_broken_lines_is_published_and_each_is_shown(tmp_path):

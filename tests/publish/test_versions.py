@@ -38,6 +38,8 @@ def built(project: Project, run_id: str, marker: int) -> duckdb.DuckDBPyConnecti
 
 
 def publish(project: Project, run_id: str, marker: int) -> Path:
+    project.data_docs.mkdir(exist_ok=True)
+    (project.data_docs / "index.html").write_text(run_id, encoding="utf-8")
     with built(project, run_id, marker) as con:
         return versions.publish(con, project, run_id)
 
@@ -77,7 +79,14 @@ def test_a_publish_that_fails_leaves_the_published_file_as_it_was(small_project,
     with pytest.raises(OSError, match="No space left"):
         publish(small_project, "run-2", 2)
     assert small_project.golden.resolve() == before
-    assert sorted(file.name for file in small_project.published.iterdir()) == sorted(["golden.duckdb", before.name])
+    docs = before.stem.replace("golden", "data_docs")
+    assert {file.name for file in small_project.published.iterdir()} == {
+        "golden.duckdb",
+        before.name,
+        "data_docs",
+        docs,
+    }
+    assert docs_of(small_project) == "run-1"
 
 
 def test_only_the_last_versions_are_kept(small_project):
@@ -85,12 +94,20 @@ def test_only_the_last_versions_are_kept(small_project):
     project = Project(small_project.folder, settings)
     written = [publish(project, f"run-{number}", number) for number in range(4)]
     assert versions.published_versions(project) == written[-2:]
+    assert len(list(project.published.glob("data_docs-*"))) == 2
+
+
+def docs_of(project: Project) -> str:
+    """The run that the published data docs are of."""
+    return (project.published / "data_docs" / "index.html").read_text(encoding="utf-8")
 
 
 def test_rollback_publishes_the_version_before_and_the_next_run_continues_from_it(small_project):
     first = publish(small_project, "run-1", 1)
     publish(small_project, "run-2", 2)
+    assert docs_of(small_project) == "run-2"
     assert versions.rollback(small_project) == first
+    assert docs_of(small_project) == "run-1"
     with duckdb.connect(str(small_project.golden), read_only=True) as con:
         assert con.sql("select any_value(marker) from golden.customer").fetchone() == (1,)
     with duckdb.connect() as con:
@@ -149,4 +166,4 @@ def test_the_link_is_replaced_in_one_step(small_project, monkeypatch):
     replaced = []
     monkeypatch.setattr(versions.os, "replace", lambda old, new: (replaced.append((old, new)), Path(old).rename(new)))
     publish(small_project, "run-2", 2)
-    assert [Path(new).name for _, new in replaced] == ["golden.duckdb"]
+    assert [Path(new).name for _, new in replaced] == ["golden.duckdb", "data_docs"]
