@@ -100,9 +100,11 @@ def decide(
     value: Annotated[str | None, typer.Option(help="field-override: its value")] = None,
 ) -> None:
     """Append a steward's decision; every later run honours it."""
+    from crm_quality.identity.decisions import contradictions
+
     opened = open_project(project)
     if kind == "undo":
-        decision = decisions.Decision("undo", by, why, undoes=int(subjects[0]))
+        decision = decisions.Decision("undo", by, why, undoes=int(subjects[0]) if subjects[0].isdigit() else None)
     else:
         keys = [decisions.parse_key(subject) for subject in subjects]
         decision = decisions.Decision(
@@ -110,6 +112,9 @@ def decide(
         )
     number = decisions.append(opened.decisions, decision)
     typer.echo(f"Decision {number} noted. It takes effect with the next run.")
+    for problem in contradictions(decisions.in_force(opened.decisions)):
+        against = ", ".join(map(str, problem.against))
+        typer.secho(f"Decision {problem.decision_id} {problem.problem} ({against}).", fg=typer.colors.YELLOW, err=True)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The append-only log of the stewards' decisions. Belongs here: writing and reading it. Does not: acting on it."""
 
+import fcntl
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -56,13 +57,35 @@ def parse_key(text: str) -> Key:
 
 
 def append(log: Path, decision: Decision) -> int:
-    """Write a decision; returns its number. Raises CrmQualityError when something it needs is missing."""
-    _check(log, decision)
-    number = len(_lines(log)) + 1
-    entry = {"decision_id": number, "decided_at": datetime.now(UTC).isoformat(), **asdict(decision)}
-    with log.open("a", encoding="utf-8") as stream:
+    """Write a decision; returns its number. Raises CrmQualityError when something it needs is missing.
+
+    Several processes may append at once: each holds the file's lock while it numbers and writes its line.
+    """
+    with log.open("a+", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        entries = _lines(log)
+        _check(log, len(entries), decision)
+        number = len(entries) + 1
+        entry = {"decision_id": number, "decided_at": datetime.now(UTC).isoformat(), **asdict(decision)}
         stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
     return number
+
+
+def in_force(log: Path) -> list[dict[str, Any]]:
+    """The lines of the log that hold, as dictionaries, oldest first: neither undone nor an undo.
+
+    What an undo had undone holds again once the undo is undone. Raises CrmQualityError naming a damaged line.
+    """
+    undone: set[int] = set()
+    standing = []
+    for entry in reversed(_lines(log)):
+        if entry["decision_id"] in undone:
+            continue
+        if entry["undoes"]:
+            undone.add(entry["undoes"])
+        else:
+            standing.append(entry)
+    return standing[::-1]
 
 
 def load(con: duckdb.DuckDBPyConnection, log: Path) -> int:
@@ -70,16 +93,13 @@ def load(con: duckdb.DuckDBPyConnection, log: Path) -> int:
     con.execute(
         "create or replace table meta.decision (" + ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items()) + ")"
     )
-    entries = _lines(log)
-    undone = {entry["undoes"] for entry in entries if entry["undoes"]}
     rows = [
         [
             entry["decision_id"], entry["decided_at"], entry["decided_by"], entry["kind"],
             *(entry["left"] or (None, None, None)), *(entry["right"] or (None, None, None)),
             entry["field"], entry["value"], entry["reason"], entry["undoes"],
         ]
-        for entry in entries
-        if entry["decision_id"] not in undone and not entry["undoes"]
+        for entry in in_force(log)
     ]  # fmt: skip
     if rows:
         con.executemany(f"insert into meta.decision values ({', '.join('?' * len(_COLUMNS))})", rows)
@@ -92,16 +112,22 @@ def _lines(log: Path) -> list[dict[str, Any]]:
     entries = []
     for number, line in enumerate(log.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            entry = json.loads(line)
+            if entry["decision_id"] != number:
+                raise ValueError(f"it calls itself decision {entry['decision_id']}, not {number}")
+            entries.append(entry)
+        except (ValueError, KeyError, TypeError) as error:
             raise CrmQualityError(f"{log}, line {number}: not a decision: {error}. Mend or remove the line.") from error
     return entries
 
 
-def _check(log: Path, decision: Decision) -> None:
-    if decision.undoes:
-        if not 1 <= decision.undoes <= len(_lines(log)):
-            raise CrmQualityError(f"There is no decision {decision.undoes} in {log}.")
+def _check(log: Path, decisions: int, decision: Decision) -> None:
+    for name, text in (("who decides", decision.decided_by), ("the reason", decision.reason)):
+        if not text.strip():
+            raise CrmQualityError(f"{decision.kind}: say {name}; a decision without it cannot be judged later")
+    if decision.kind == "undo":
+        if not decision.undoes or not 1 <= decision.undoes <= decisions:
+            raise CrmQualityError(f"There is no decision {decision.undoes} in {log}; it holds {decisions}.")
         return
     if decision.kind not in KINDS:
         raise CrmQualityError(f"{decision.kind!r} is not a kind of decision; allowed: {', '.join(KINDS)}")
@@ -109,5 +135,7 @@ def _check(log: Path, decision: Decision) -> None:
         raise CrmQualityError(f"{decision.kind}: name the record it is about")
     if decision.kind in _PAIR_KINDS and not decision.right:
         raise CrmQualityError(f"{decision.kind}: name both records")
+    if decision.kind in _PAIR_KINDS and decision.left == decision.right:
+        raise CrmQualityError(f"{decision.kind}: a record and itself are one in any case; name two records")
     if decision.kind == "field_override" and not decision.field:
         raise CrmQualityError("field_override: name the field")

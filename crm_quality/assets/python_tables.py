@@ -58,6 +58,11 @@ def _pairs(run: OpenRun) -> Mapping[str, Any]:
 
 def _clusters(run: OpenRun) -> Mapping[str, Any]:
     report = build_clusters(run.con, run.project.settings.identity.objective)
+    if report.refused_decisions:
+        _log.warning(
+            "Decision(s) %s of the stewards are contradicted by others and not honoured; see identity.decision_problem.",
+            ", ".join(map(str, report.refused_decisions)),
+        )
     return {
         "clusters": report.clusters,
         "records": report.records,
@@ -105,6 +110,12 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         "Which records are one customer: every record in exactly one cluster. Records that contradict each other stay apart.",
     ),
     PythonTable(
+        "identity.decision_problem",
+        _made_with_the_table_it_reads,
+        ["identity.cluster"],
+        "Decisions of stewards that are not honoured: others contradict or replace them, or a record is not there.",
+    ),
+    PythonTable(
         "identity.customer_xref",
         _xref,
         ["identity.cluster"],
@@ -114,7 +125,13 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         "identity.customer_id_event",
         _made_with_the_table_it_reads,
         ["identity.customer_xref"],
-        "Every birth, merge, split and end of a customer id; an old id leads to the one it goes by today.",
+        "Every birth, merge, split, end and return of a customer id.",
+    ),
+    PythonTable(
+        "identity.customer_membership",
+        _made_with_the_table_it_reads,
+        ["identity.customer_xref"],
+        "Which record was with which customer, and the first and the last run in which it was.",
     ),
     PythonTable(
         "identity.review_queue",

@@ -2,7 +2,7 @@
 -- Key fields of a person: name, birth date, e-mail, phone, street, city, postal code, country; of an organisation: name, tax id,
 -- industry, e-mail, phone, street, city, country. Fields that no source maps do not count. The share of valid contacts is
 -- that of the e-mail addresses, phone and mobile numbers in all records of the customer; it is 1 where none is given.
--- customer_id         minted once, never reused; ids no longer in use resolve through golden.customer_id_event
+-- customer_id         minted once, never reused; ids no longer in use lead on through golden.customer_redirect
 -- party_type          person or organisation
 -- display_name        full name of a person, name of an organisation
 -- given_name          given name

@@ -1,7 +1,7 @@
 -- Every version of golden.customer, in the same columns: who a customer was on any past day. A day's state is
 -- `where valid_from <= day and (valid_to is null or valid_to > day)`; what last night changed is `where valid_from = day`.
 -- Running the same day again replaces what that day wrote.
--- customer_id         minted once, never reused; ids no longer in use resolve through golden.customer_id_event
+-- customer_id         minted once, never reused; ids no longer in use lead on through golden.customer_redirect
 -- party_type          person or organisation
 -- display_name        full name of a person, name of an organisation
 -- given_name          given name

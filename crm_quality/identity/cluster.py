@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 
 from crm_quality.identity.components import components
-from crm_quality.identity.decisions import Decisions, load_decisions
+from crm_quality.identity.decisions import Decisions, load_decisions, store_problems
 from crm_quality.identity.groups import Groups
 from crm_quality.identity.linkage import CLIP, average_linkage
 from crm_quality.identity.objective import Cut, choose_cut
@@ -49,9 +49,12 @@ class _Graph:
 def build_clusters(con: duckdb.DuckDBPyConnection, objective: str | float = DEFAULT_OBJECTIVE) -> ClusterReport:
     """(Re)create identity.cluster from identity.pair, identity.conflict and the decisions in meta.decision.
 
+    The decisions that cannot be honoured go to identity.decision_problem.
+
     `objective`: a target precision (0..1), or "best_f1". Every record of identity.record gets one row.
     """
     decisions = load_decisions(con)
+    store_problems(con, decisions)
     graph, certain, conflict = _load(con)
     atom, apart = _atoms(graph.size, certain, conflict, decisions)
     merges = _merges(_between_atoms(graph, atom), apart)

@@ -10,23 +10,6 @@ import duckdb
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LENGTH = 12
 
-# Where every id that ever was leads today; NULL for a customer that is no more.
-RESOLVE_SQL = """
-    with recursive step as (
-        select customer_id, customer_id as current_id, 0 as steps
-        from (select distinct customer_id from identity.customer_id_event where event = 'new')
-        union all
-        select step.customer_id, event.into_customer_id, step.steps + 1
-        from step
-        join identity.customer_id_event as event
-            on event.customer_id = step.current_id and event.event in ('merge', 'retire')
-    )
-    select customer_id, arg_max(current_id, steps) filter (current_id is not null or steps > 0) as last_id,
-        case when bool_or(current_id is null) then null else arg_max(current_id, steps) end as current_customer_id
-    from step
-    group by customer_id
-"""
-
 
 @dataclass(frozen=True)
 class IdReport:
@@ -37,14 +20,20 @@ class IdReport:
 
 
 def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
-    """(Re)create identity.customer_xref and identity.customer_id_event from identity.cluster and the last publish.
+    """(Re)create identity.customer_xref, identity.customer_id_event and identity.customer_membership.
 
     An id stays with the cluster that holds most of its records; of equal claims the older id wins (the earlier
-    `new` event, then the smaller id). A pure function of identity.cluster, previous.customer_xref,
-    previous.customer_id_event and meta.current_run.
+    `new` event, then the smaller id), and of equal parts the one that held it longer. A cluster that inherits no id
+    gets back one that ended with most of its records here, so that what is unmerged is as it was before; else a new
+    one. A pure function of identity.cluster, of previous.customer_xref, customer_id_event and customer_membership,
+    and of meta.current_run.
     """
+    _age(con)
+    con.execute("create or replace temp table id_owner (cluster_id varchar, customer_id varchar, origin varchar)")
     _claims(con)
-    _settle_claims(con)
+    _settle(con, "id_claim", "kept")
+    _claims_of_ended(con)
+    _settle(con, "id_claim_of_ended", "restored")
     _mint(con)
     con.execute(
         """
@@ -58,6 +47,7 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
         """
     )
     _write_events(con)
+    _write_membership(con)
     events = con.execute(
         """
         select event, count(*) from identity.customer_id_event
@@ -66,63 +56,96 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
         """
     ).fetchall()
     (customers,) = con.execute("select count(*) from id_owner").fetchone() or (0,)
-    for table in ("id_claim", "id_owner", "id_unsettled", "id_age"):
+    for table in ("id_claim", "id_claim_of_ended", "id_owner", "id_unsettled", "id_age"):
         con.execute(f"drop table if exists {table}")
     return IdReport(int(customers), {str(event): int(count) for event, count in events})
 
 
-def resolve(con: duckdb.DuckDBPyConnection, customer_id: str) -> str | None:
-    """The id that a customer goes by today; None if it was retired or never existed."""
-    row = con.execute(
-        f"select current_customer_id from ({RESOLVE_SQL}) where customer_id = ?", [customer_id]
-    ).fetchone()
-    return str(row[0]) if row and row[0] else None
-
-
-def _claims(con: duckdb.DuckDBPyConnection) -> None:
-    """id_claim: how many records of an old id each cluster holds, with a rank that no two claims share."""
+def _age(con: duckdb.DuckDBPyConnection) -> None:
+    """id_age: the rank of every id that ever was, 1 the oldest."""
     con.execute(
         """
         create or replace temp table id_age as
-        select
-            old.customer_id,
-            row_number() over (order by min(event.happened_at) nulls last, old.customer_id) as age
-        from (select distinct customer_id from previous.customer_xref) as old
-        left join previous.customer_id_event as event
-            on event.customer_id = old.customer_id and event.event = 'new'
-        group by old.customer_id
+        with known as (
+            select customer_id, cast(null as timestamp) as born_at from previous.customer_xref
+            union all
+            select customer_id, happened_at from previous.customer_id_event where event = 'new'
+        )
+        select customer_id, row_number() over (order by min(born_at) nulls last, customer_id) as age
+        from known
+        group by customer_id
         """
     )
+
+
+def _claims(con: duckdb.DuckDBPyConnection) -> None:
+    """id_claim: how many records of a living id each cluster holds, with a rank that no two claims share."""
     con.execute(
         """
         create or replace temp table id_claim as
         select
-            cluster_id, customer_id, age, records,
-            row_number() over (order by records desc, age, cluster_id) as priority
+            cluster_id, customer_id, records,
+            row_number() over (order by records desc, age, held_since nulls last, cluster_id) as priority
         from (
-            select cluster.cluster_id, xref.customer_id, any_value(id_age.age) as age, count(*) as records
+            select
+                cluster.cluster_id,
+                xref.customer_id,
+                any_value(id_age.age) as age,
+                min(membership.first_held_at) as held_since,
+                count(*) as records
             from identity.cluster as cluster
             join previous.customer_xref as xref using (source_system, source_object, source_id)
             join id_age on id_age.customer_id = xref.customer_id
+            left join previous.customer_membership as membership
+                on membership.is_current and membership.customer_id = xref.customer_id
+                and membership.source_system = xref.source_system
+                and membership.source_object = xref.source_object and membership.source_id = xref.source_id
             group by cluster.cluster_id, xref.customer_id
         )
         """
     )
 
 
-def _settle_claims(con: duckdb.DuckDBPyConnection) -> None:
+def _claims_of_ended(con: duckdb.DuckDBPyConnection) -> None:
+    """id_claim_of_ended: clusters without an id that hold most of the last records of an id that ended.
+
+    Where most of them are with another customer, that is where the old id leads, and it stays so.
+    """
+    con.execute(
+        """
+        create or replace temp table id_claim_of_ended as
+        with last_member as (
+            select *
+            from previous.customer_membership
+            where customer_id not in (select customer_id from previous.customer_xref)
+            qualify last_held_at = max(last_held_at) over (partition by customer_id)
+        ),
+        held as (
+            select cluster.cluster_id, last_member.customer_id, count(*) as records
+            from last_member
+            join identity.cluster as cluster using (source_system, source_object, source_id)
+            group by cluster.cluster_id, last_member.customer_id
+        )
+        select cluster_id, customer_id, row_number() over (order by records desc, age, cluster_id) as priority
+        from (select *, max(records) over (partition by customer_id) as most from held) as held
+        join id_age using (customer_id)
+        where records = most and cluster_id not in (select cluster_id from id_owner)
+        """
+    )
+
+
+def _settle(con: duckdb.DuckDBPyConnection, claims: str, origin: str) -> None:
     """id_owner: go through the claims by priority; each cluster and each id is settled once.
 
     A claim that is the best of its cluster and of its id cannot be beaten, so all of those are settled at once;
     what they exclude is dropped, and the rest looked at again.
     """
-    con.execute("create or replace temp table id_owner (cluster_id varchar, customer_id varchar, minted boolean)")
-    con.execute("create or replace temp table id_unsettled as select cluster_id, customer_id, priority from id_claim")
+    con.execute(f"create or replace temp table id_unsettled as select cluster_id, customer_id, priority from {claims}")
     while (con.execute("select count(*) from id_unsettled").fetchone() or (0,))[0]:
         con.execute(
             """
             insert into id_owner
-            select cluster_id, customer_id, false
+            select cluster_id, customer_id, ?
             from (
                 select
                     *,
@@ -131,7 +154,8 @@ def _settle_claims(con: duckdb.DuckDBPyConnection) -> None:
                 from id_unsettled
             )
             where priority = best_of_cluster and priority = best_of_id
-            """
+            """,
+            [origin],
         )
         con.execute(
             """
@@ -168,7 +192,7 @@ def _mint(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(
             f"""
             insert into id_owner
-            select cluster_id, customer_id, true
+            select cluster_id, customer_id, 'minted'
             from (select cluster_id, {minted_id("cluster_id", str(attempt))} as customer_id from id_unsettled)
             where customer_id not in (
                 select customer_id from previous.customer_id_event where customer_id is not null
@@ -185,10 +209,11 @@ def _mint(con: duckdb.DuckDBPyConnection) -> None:
 def _write_events(con: duckdb.DuckDBPyConnection) -> None:
     """identity.customer_id_event: all earlier events and those of this run.
 
-    new     an id is minted
-    split   records of a living id, or of one that ended, went to another customer than the rest
-    merge   an id ended; most of its records are with `into_customer_id` now
-    retire  an id ended; none of its records is left
+    new      an id is minted
+    restore  an id that had ended is in use again, for the records it ended with
+    split    records of a living id, or of one that ended, went to another customer than the rest
+    merge    an id ended; most of its records are with `into_customer_id` now
+    retire   an id ended; none of its records is left
     """
     con.execute(
         """
@@ -204,17 +229,19 @@ def _write_events(con: duckdb.DuckDBPyConnection) -> None:
             left join id_owner as kept on kept.customer_id = id_claim.customer_id
         ),
         happened as (
-            select 'new' as event, customer_id, cast(null as varchar) as into_customer_id
-            from id_owner where minted
+            select 1 as place, case origin when 'minted' then 'new' else 'restore' end as event,
+                customer_id, cast(null as varchar) as into_customer_id
+            from id_owner where origin <> 'kept'
             union all
-            select 'split', customer_id, holder
+            select 2, 'split', customer_id, holder
             from claim where holder <> customer_id and (alive or choice > 1)
             union all
-            select 'merge', customer_id, holder
+            select 3, 'merge', customer_id, holder
             from claim where not alive and choice = 1
             union all
-            select 'retire', customer_id, null
-            from id_age where customer_id not in (select customer_id from claim)
+            select 4, 'retire', customer_id, null
+            from (select distinct customer_id from previous.customer_xref)
+            where customer_id not in (select customer_id from claim)
         ),
         repeated as (
             select happened.*, count(earlier.event_id) as times
@@ -223,18 +250,57 @@ def _write_events(con: duckdb.DuckDBPyConnection) -> None:
                 on earlier.event = happened.event and earlier.customer_id = happened.customer_id
                 and earlier.into_customer_id is not distinct from happened.into_customer_id
             group by all
+        ),
+        every as (
+            select event_number, 0 as place, event_id, run_id, event, customer_id, into_customer_id, happened_at
+            from previous.customer_id_event
+            union all
+            select
+                cast(null as bigint),
+                place,
+                left(sha256(concat_ws('|', run.extract_date, event, customer_id, into_customer_id, times)), 16),
+                run.run_id,
+                event,
+                customer_id,
+                into_customer_id,
+                cast(run.extract_date as timestamp)
+            from repeated
+            cross join meta.current_run as run
         )
-        select event_id, run_id, event, customer_id, into_customer_id, happened_at
-        from previous.customer_id_event
+        select
+            event_id, run_id, event, customer_id, into_customer_id, happened_at,
+            row_number() over (
+                order by place > 0, event_number nulls first, happened_at, place, customer_id, into_customer_id, event_id
+            ) as event_number
+        from every
+        """
+    )
+
+
+def _write_membership(con: duckdb.DuckDBPyConnection) -> None:
+    """identity.customer_membership: which record was with which customer, from which run to which."""
+    con.execute(
+        """
+        create or replace table identity.customer_membership as
+        with key as (select customer_id, source_system, source_object, source_id from identity.customer_xref)
+        select
+            member.customer_id, member.source_system, member.source_object, member.source_id,
+            member.first_run_id, member.first_held_at,
+            case when member.is_current and key.customer_id is not null then run.run_id else member.last_run_id end
+                as last_run_id,
+            case when member.is_current and key.customer_id is not null then run.extract_date else member.last_held_at end
+                as last_held_at,
+            member.is_current and key.customer_id is not null as is_current
+        from previous.customer_membership as member
+        left join key using (customer_id, source_system, source_object, source_id)
+        cross join meta.current_run as run
         union all
         select
-            left(sha256(concat_ws('|', run.extract_date, event, customer_id, into_customer_id, times)), 16) as event_id,
-            run.run_id,
-            event,
-            customer_id,
-            into_customer_id,
-            cast(run.extract_date as timestamp)
-        from repeated
+            key.customer_id, key.source_system, key.source_object, key.source_id,
+            run.run_id, run.extract_date, run.run_id, run.extract_date, true
+        from key
+        anti join (select * from previous.customer_membership where is_current)
+            using (customer_id, source_system, source_object, source_id)
         cross join meta.current_run as run
         """
     )

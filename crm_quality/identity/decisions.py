@@ -2,63 +2,122 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
 from crm_quality.identity.groups import Groups
 
-# What an undone undo had undone holds again.
-UNDONE = """
-    select first.undoes from meta.decision as first
-    where first.undoes is not null
-        and first.decision_id not in (select second.undoes from meta.decision as second where second.undoes is not null)
-"""
-_ACTIVE = f"""
-    select decision.decision_id as id, decision.kind, l.record_number as l, r.record_number as r
-    from meta.decision as decision
-    join identity.record as l
-        on l.source_system = decision.left_source_system and l.source_object = decision.left_source_object
-        and l.source_id = decision.left_source_id
-    join identity.record as r
-        on r.source_system = decision.right_source_system and r.source_object = decision.right_source_object
-        and r.source_id = decision.right_source_id
-    where decision.kind in ('must_link', 'cannot_link')
-        and decision.decision_id not in ({UNDONE})
-        and l.record_number <> r.record_number
-    qualify row_number() over (
-        partition by least(l.record_number, r.record_number), greatest(l.record_number, r.record_number)
-        order by decision.decided_at desc nulls last, decision.decision_id desc
-    ) = 1
-    order by decision.decided_at, decision.decision_id
-"""
+CONTRADICTED = "contradicts a cannot-link decision"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A decision that is not honoured, why in words, and the decisions that stand against it."""
+
+    decision_id: int
+    problem: str
+    against: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decisions in force, as groups that must and pairs that cannot be one; the later one wins on one pair.
-
-    `refused` are must-link decisions that contradict a cannot-link decision, directly or through others.
-    """
+    """Decisions in force, as pairs of items that must and that cannot be one, and those that cannot be honoured."""
 
     must_link: tuple[tuple[int, int], ...]
     cannot_link: tuple[tuple[int, int], ...]
-    refused: tuple[int, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def refused(self) -> tuple[int, ...]:
+        """The numbers of the decisions that others contradict."""
+        return tuple(problem.decision_id for problem in self.problems if problem.problem == CONTRADICTED)
+
+
+def settle(decisions: Sequence[tuple[int, str, Hashable, Hashable]]) -> tuple[list[int], list[Problem]]:
+    """Which decisions (number, must_link or cannot_link, item, item; oldest first) hold together, and which do not.
+
+    On one pair the later decision replaces the earlier. A cannot-link holds against any chain of must-links: joining
+    strangers harms more than leaving one customer twice. Of the must-links of such a chain, the latest is refused.
+    """
+    latest = {frozenset((left, right)): (decision, kind) for decision, kind, left, right in decisions}
+    numbers: dict[Hashable, int] = {}
+    for _, _, left, right in decisions:
+        for item in (left, right):
+            numbers.setdefault(item, len(numbers))
+    groups = Groups()
+    held, problems = [], []
+    apart = []
+    for decision, kind, left, right in decisions:
+        later, says = latest[frozenset((left, right))]
+        if says != kind:
+            problems.append(Problem(decision, "is replaced by a later decision", (later,)))
+        elif kind == "cannot_link":
+            groups.separate(numbers[left], numbers[right])
+            apart.append((decision, numbers[left], numbers[right]))
+            held.append(decision)
+    for decision, kind, left, right in decisions:
+        if kind != "must_link" or latest[frozenset((left, right))][1] != kind:
+            continue
+        if groups.join(numbers[left], numbers[right]):
+            held.append(decision)
+            continue
+        sides = {groups.root(numbers[left]), groups.root(numbers[right])}
+        against = tuple(other for other, one, two in apart if {groups.root(one), groups.root(two)} == sides)
+        problems.append(Problem(decision, CONTRADICTED, against))
+    return sorted(held), sorted(problems, key=lambda problem: problem.decision_id)
+
+
+def contradictions(entries: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """What of the log's decisions in force (see `crm_quality.decisions.in_force`) cannot be honoured beside the rest."""
+    pairs = [
+        (entry["decision_id"], entry["kind"], tuple(entry["left"]), tuple(entry["right"]))
+        for entry in entries
+        if entry["kind"] in ("must_link", "cannot_link")
+    ]
+    return settle(pairs)[1]
 
 
 def load_decisions(con: duckdb.DuckDBPyConnection) -> Decisions:
-    """The decisions in meta.decision on records that exist, as record numbers."""
-    rows = con.execute(_ACTIVE).fetchall()
-    cannot = [(min(left, right), max(left, right)) for _, kind, left, right in rows if kind == "cannot_link"]
-    groups = Groups()
-    for left, right in cannot:
-        groups.separate(left, right)
-    must, refused = [], []
-    for decision, kind, left, right in rows:
-        if kind != "must_link":
-            continue
-        if groups.join(left, right):
-            must.append((min(left, right), max(left, right)))
-        else:
-            refused.append(int(decision))
-    return Decisions(tuple(must), tuple(cannot), tuple(refused))
+    """The decisions in meta.decision on pairs of records, as record numbers."""
+    rows = con.execute(
+        """
+        select decision.decision_id, decision.kind, l.record_number, r.record_number
+        from meta.decision as decision
+        left join identity.record as l
+            on l.source_system = decision.left_source_system and l.source_object = decision.left_source_object
+            and l.source_id = decision.left_source_id
+        left join identity.record as r
+            on r.source_system = decision.right_source_system and r.source_object = decision.right_source_object
+            and r.source_id = decision.right_source_id
+        where decision.kind in ('must_link', 'cannot_link')
+        order by decision.decision_id
+        """
+    ).fetchall()
+    absent = [
+        Problem(int(row[0]), "names a record that is not there") for row in rows if row[2] is None or row[3] is None
+    ]
+    present = [row for row in rows if row[2] is not None and row[3] is not None]
+    held, problems = settle(present)
+    chosen = set(held)
+    pairs: dict[str, list[tuple[int, int]]] = {"must_link": [], "cannot_link": []}
+    for decision, kind, left, right in present:
+        if decision in chosen:
+            pairs[kind].append((min(left, right), max(left, right)))
+    return Decisions(tuple(pairs["must_link"]), tuple(pairs["cannot_link"]), (*absent, *problems))
+
+
+def store_problems(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> None:
+    """(Re)create identity.decision_problem (decision_id, kind, decided_by, problem, against_decision_ids)."""
+    con.execute(
+        "create or replace table identity.decision_problem (decision_id bigint, kind varchar, decided_by varchar,"
+        " problem varchar, against_decision_ids bigint[])"
+    )
+    for problem in decisions.problems:
+        con.execute(
+            "insert into identity.decision_problem select decision_id, kind, decided_by, ?, ? from meta.decision"
+            " where decision_id = ?",
+            [problem.problem, list(problem.against), problem.decision_id],
+        )

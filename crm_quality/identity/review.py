@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import duckdb
 
-from crm_quality.identity.decisions import UNDONE
-
 MOST_OPEN = 5_000
 # Between these a pair is worth a look; outside them the model is sure enough.
 LEAST_PROBABILITY = 0.2
@@ -56,7 +54,6 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
                 on r.source_system = decision.right_source_system and r.source_object = decision.right_source_object
                 and r.source_id = decision.right_source_id
             where decision.kind in ('must_link', 'cannot_link')
-                and decision.decision_id not in ({UNDONE})
         ),
         apart as (
             select *, concat('kept apart', coalesce(concat(' because of ', conflict), ''), ': ', reason) as reasons

@@ -31,7 +31,12 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "golden.customer_id_event": {
         "event_id": "varchar", "run_id": "varchar", "event": "varchar", "customer_id": "varchar",
-        "into_customer_id": "varchar", "happened_at": "timestamp",
+        "into_customer_id": "varchar", "happened_at": "timestamp", "event_number": "bigint",
+    },
+    "identity.customer_membership": {
+        "customer_id": "varchar", "source_system": "varchar", "source_object": "varchar", "source_id": "varchar",
+        "first_run_id": "varchar", "first_held_at": "date", "last_run_id": "varchar", "last_held_at": "date",
+        "is_current": "boolean",
     },
     "quality.reconciliation_difference": {
         "run_id": "varchar", "difference_id": "varchar", "kind": "varchar", "customer_id": "varchar",

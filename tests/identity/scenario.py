@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from crm_quality import identity
+from crm_quality import golden, identity
 from crm_quality.identity.cluster import DEFAULT_OBJECTIVE, ClusterReport, build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.features import build_features
@@ -80,7 +80,10 @@ _EMPTY = {
         match_probability double, match_reason varchar""",
     "previous.customer_id_event": """
         event_id varchar, run_id varchar, event varchar, customer_id varchar, into_customer_id varchar,
-        happened_at timestamp""",
+        happened_at timestamp, event_number bigint""",
+    "previous.customer_membership": """
+        customer_id varchar, source_system varchar, source_object varchar, source_id varchar,
+        first_run_id varchar, first_held_at date, last_run_id varchar, last_held_at date, is_current boolean""",
     "identity.conflict": "record_number_l bigint, record_number_r bigint, reason varchar",
     "identity.pair": """
         party_type varchar,
@@ -91,6 +94,8 @@ _EMPTY = {
 
 
 _RECORD_SQL = (Path(identity.__file__).parent / "record.sql").read_text(encoding="utf-8")
+
+_REDIRECT_SQL = (Path(golden.__file__).parent / "customer_redirect.sql").read_text(encoding="utf-8")
 
 
 def person(source_id: str, given: str, family: str, **fields: Any) -> dict[str, Any]:
@@ -143,14 +148,12 @@ def _empty(day: str) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def decide(
-    con: duckdb.DuckDBPyConnection, decision_id: int, kind: str, left: str, right: str, undoes: int | None = None
-) -> None:
+def decide(con: duckdb.DuckDBPyConnection, decision_id: int, kind: str, left: str, right: str) -> None:
     """Append a decision on two records of crm.Contact."""
     con.execute(
         "insert into meta.decision values (?, ?::timestamp, 'anna', ?, 'crm', 'Contact', ?, 'crm', 'Contact', ?,"
-        " null, null, 'seen', ?)",
-        [decision_id, f"2026-11-01 00:00:{decision_id:02}", kind, left, right, undoes],
+        " null, null, 'seen', null)",
+        [decision_id, f"2026-11-01 00:00:{decision_id:02}", kind, left, right],
     )
 
 
@@ -219,6 +222,11 @@ def events(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str | None]]:
     ).fetchall()
 
 
+def redirects(con: duckdb.DuckDBPyConnection) -> dict[str, str | None]:
+    """Where every id that ended leads today."""
+    return dict(con.execute(_REDIRECT_SQL).fetchall())
+
+
 def assign(con: duckdb.DuckDBPyConnection, groups: list[list[str]]) -> dict[str, str]:
     """Ids for these clusters."""
     set_clusters(con, groups)
@@ -228,6 +236,6 @@ def assign(con: duckdb.DuckDBPyConnection, groups: list[list[str]]) -> dict[str,
 
 def publish(con: duckdb.DuckDBPyConnection, next_day: str) -> None:
     """Make this run's ids the previous ones, and go on to the next day."""
-    for table in ("customer_xref", "customer_id_event"):
+    for table in ("customer_xref", "customer_id_event", "customer_membership"):
         con.execute(f"create or replace table previous.{table} as from identity.{table}")
     con.execute("update meta.current_run set extract_date = ?::date, run_id = ?", [next_day, f"run-{next_day}"])

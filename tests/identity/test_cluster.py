@@ -106,18 +106,6 @@ def test_a_cannot_link_decision_holds_transitively(key: str) -> None:
     assert clusters(con) == {frozenset("ab"), frozenset("c")}
 
 
-def test_an_undone_decision_has_no_effect_and_an_undone_undo_restores_it() -> None:
-    con = bare_warehouse(list("ab"))
-    decide(con, 1, "must_link", "a", "b")
-    decide(con, 2, "must_link", "a", "b", undoes=1)
-    con.execute("update meta.decision set kind = 'undo' where decision_id = 2")
-    build_clusters(con)
-    assert not together(con, "a", "b")
-    decide(con, 3, "undo", "a", "b", undoes=2)
-    build_clusters(con)
-    assert together(con, "a", "b")
-
-
 def test_of_two_decisions_on_one_pair_the_later_wins() -> None:
     con = bare_warehouse(list("ab"))
     decide(con, 1, "must_link", "a", "b")
