@@ -25,6 +25,11 @@ class Project:
         return self.folder / "warehouse.duckdb"
 
     @property
+    def spill(self) -> Path:
+        """What does not fit into memory, for the length of a run."""
+        return self.folder / ".spill"
+
+    @property
     def models(self) -> Path:
         """Versioned match models."""
         return self.folder / "models"

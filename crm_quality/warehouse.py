@@ -51,14 +51,13 @@ def _who_holds(file: Path) -> str:
 def open_warehouse(project: Project, holder: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """The run's own connection to the warehouse, under the project's lock."""
     settings = project.settings
-    spill = project.folder / ".spill"
     with locked(project, holder):
         con = duckdb.connect(
             str(project.warehouse),
             config={
                 "memory_limit": settings.memory_limit,
                 "threads": settings.threads,
-                "temp_directory": str(spill),
+                "temp_directory": str(project.spill),
                 "autoinstall_known_extensions": False,
             },
         )

@@ -134,12 +134,12 @@ def _new_extract_sensor(project: Project, sources: list[Source], job: Any) -> dg
     def new_extract_day(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         try:
             day = newest_date(project, sources)
-            files = [
-                file for source in sources for name in source.objects for file in find_files(project, source, name, day)
+            parts = [
+                part for source in sources for name in source.objects for part in find_files(project, source, name, day)
             ]
         except CrmQualityError as error:
             return dg.SkipReason(str(error))
-        changed = max((file.stat().st_mtime for file in files), default=0.0)
+        changed = max((part.path.stat().st_mtime for part in parts), default=0.0)
         if datetime.now(UTC) - datetime.fromtimestamp(changed, UTC) < _SETTLED:
             return dg.SkipReason(f"Files of {day} changed within the last minute.")
         # The run key makes each day start once.

@@ -1,27 +1,21 @@
 """Read one delimited text file into a table, line by line accounted for. Does not belong here: other formats, mapping."""
 
-import codecs
 import csv
-import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 
 from crm_quality.errors import SourceError
+from crm_quality.ingest.text_file import REPLACEMENT, Positions, Text, as_text, lines_at
 from crm_quality.sources.layout import Format
 from crm_quality.warehouse import literal, quoted, scalar
 
-_CHUNK = 1 << 22
-_Positions = npt.NDArray[np.int64]
-_REPLACEMENT = "\ufffd"  # what a decoder puts where the bytes are not text of the declared encoding
 # A field longer than this is a file that lost a quote, not a value.
 _MAX_LINE = 8 << 20
+_DELIMITERS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
@@ -35,112 +29,54 @@ class LineCount:
 
 
 @dataclass(frozen=True)
-class _Lines:
-    """Byte offsets of the line ends, numbers (from 1) of the lines that are not blank, one kind of line end."""
-
-    ends: _Positions
-    solid: _Positions
-    uniform: bool
+class _Header:
+    names: list[str]
+    delimiter: str
+    lines: int  # physical lines up to its end
 
 
-@contextmanager
-def _as_utf8(file: Path, encoding: str) -> Iterator[tuple[Path, bool]]:
-    """The file as UTF-8 without byte-order mark, and whether some bytes were not of the declared encoding.
+def read_csv(
+    con: duckdb.DuckDBPyConnection, file: Path, shape: Format, shown: str, scratch: Path | None = None
+) -> tuple[list[str], LineCount]:
+    """Read a file into the temporary relations `incoming` and `incoming_reject`.
 
-    DuckDB's own reader of other encodings needs an extension of 336 MB, so the text is re-coded in a stream.
-    """
-    with file.open("rb") as stream:
-        marked = stream.read(3) == codecs.BOM_UTF8
-    if encoding == "utf-8" and not marked and _is_utf8(file):
-        yield file, False
-        return
-    codec = "utf-8-sig" if marked else encoding
-    decoder = codecs.getincrementaldecoder(codec)(errors="replace")
-    damaged = False
-    with tempfile.NamedTemporaryFile(suffix=".csv") as target, file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            text = decoder.decode(chunk)
-            damaged = damaged or _REPLACEMENT in text
-            target.write(text.encode("utf-8"))
-        tail = decoder.decode(b"", final=True)
-        damaged = damaged or _REPLACEMENT in tail
-        target.write(tail.encode("utf-8"))
-        target.flush()
-        yield Path(target.name), damaged
-
-
-def _is_utf8(file: Path) -> bool:
-    """DuckDB would reject bad bytes too, but swallows the line end after them: then lines do not add up."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def read_header(file: Path, shape: Format, shown_as: Path) -> tuple[list[str], int]:
-    """Header names made unique, and how many physical lines they take. Raises SourceError on an empty file."""
-    with file.open(encoding="utf-8", errors="replace", newline="") as stream:
-        reader = csv.reader(stream, delimiter=shape.delimiter, quotechar=shape.quote or None, strict=False)
-        header = next(reader, None)
-        lines = reader.line_num
-    if not header or not any(name.strip() for name in header):
-        raise SourceError(f"{shown_as}: the file is empty: it has no header line. Ask for the export again.")
-    if any(_REPLACEMENT in name for name in header):
-        raise SourceError(
-            f"{shown_as}, line 1: the header is not {shape.encoding} text. Correct `format.encoding` of the source."
-        )
-    names: list[str] = []
-    for position, name in enumerate(header, start=1):
-        clean = name.strip().strip("\ufeff") or f"column_{position}"
-        taken = {other.casefold() for other in names}
-        names.append(clean if clean.casefold() not in taken else f"{clean}_{position}")
-    return names, lines
-
-
-def read_csv(con: duckdb.DuckDBPyConnection, file: Path, shape: Format, shown_as: Path) -> tuple[list[str], LineCount]:
-    """Read a file into the temporary tables `incoming` and `incoming_reject`.
-
-    incoming: `line` (physical line where the record starts, from 1) and one VARCHAR column per header.
+    incoming: `_line` (physical line where the record starts, from 1) and one VARCHAR column per header.
     incoming_reject: `line`, `column_name`, `reason`, `content` of every line that does not parse.
     Returns the header and where the lines went. Raises SourceError when there is no usable header.
     """
-    with _as_utf8(file, shape.encoding) as (text_file, damaged):
-        names, header_lines = read_header(text_file, shape, shown_as)
-        lines = _line_index(text_file)
-        with _with_one_line_end(text_file, lines) as readable:
-            _parse(con, readable, shape, names, header_lines)
-            ends = lines.ends if readable == text_file else _line_index(readable).ends
-    rejects = _collect_rejects(con, ends, lines.solid)
-    records = scalar(con, "select count(*) from parsed")
-    available = np.setdiff1d(lines.solid[lines.solid > header_lines], rejects, assume_unique=True)
-    heights = None if len(available) == records else _heights(con, names)
-    consumed = records if heights is None else int(heights.sum())
-    _number_records(con, available, heights, records)
-    if damaged:
-        _reject_damaged(con, names, shape.encoding)
-    return names, LineCount(
-        lines=len(lines.solid),
-        records=scalar(con, "select count(*) from incoming"),
-        rejected=scalar(con, "select count(*) from incoming_reject"),
-        unaccounted=len(available) - consumed,
-    )
+    with as_text(file, shape.encoding, scratch) as text:
+        header = _read_header(text.path, shape, shown)
+        _parse(con, text.path, shape, header)
+        blank = text.blank[text.blank > header.lines]
+        taken = _collect_rejects(con, text.path, blank, text.lines)
+    return header.names, _account(con, text, header, np.union1d(blank, taken), shape.encoding)
 
 
-def _parse(con: duckdb.DuckDBPyConnection, file: Path, shape: Format, names: list[str], header_lines: int) -> None:
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-    con.execute("drop table if exists reject_line; drop table if exists reject_scan")
-    con.execute(
-        f"""create or replace temp table parsed as
-        select * from read_csv({literal(str(file))}, auto_detect = false, header = false, skip = {header_lines},
-            delim = {literal(shape.delimiter)}, quote = {literal(shape.quote)}, escape = {literal(shape.quote)},
-            columns = {{{columns}}}, max_line_size = {_MAX_LINE}, null_padding = false, strict_mode = true,
-            store_rejects = true, rejects_table = 'reject_line', rejects_scan = 'reject_scan')"""
-    )
+def read_lines(con: duckdb.DuckDBPyConnection, file: Path, encoding: str, scratch: Path | None) -> int:
+    """Read a file into the temporary table `parsed`, one row of `_line`, `text` per line; returns how many.
+
+    Blank lines are left out. Bytes that are not text of the encoding are U+FFFD.
+    """
+    with as_text(file, encoding, scratch) as text:
+        # U+001F, the unit separator, does not stand in JSON text, so each line is one field.
+        _parse(con, text.path, Format(quote="", delimiter="\x1f"), _Header(["text"], "\x1f", 0))
+        con.execute(
+            "create or replace temp table parsed as select rowid + 1 as _line, text from parsed where text is not null"
+        )
+    return scalar(con, "select count(*) from parsed")
+
+
+def unique_names(header: list[str]) -> list[str]:
+    """The headers, each with a name of its own: nameless and repeated ones carry their position."""
+    names: list[str] = []
+    taken = {"_line", "_at", "_row", "_height", "_file", "_extract_date", "_row_hash"}
+    for position, name in enumerate(header, start=1):
+        clean = name.replace("\0", "").strip().strip("\ufeff").strip() or f"column_{position}"
+        while clean.casefold() in taken:
+            clean = f"{clean}_{position}"
+        taken.add(clean.casefold())
+        names.append(clean)
+    return names
 
 
 def ends_inside_a_line(con: duckdb.DuckDBPyConnection, file: Path) -> bool:
@@ -155,114 +91,177 @@ def ends_inside_a_line(con: duckdb.DuckDBPyConnection, file: Path) -> bool:
     return bool(
         scalar(
             con,
-            "select coalesce(max(line), 0) > (select coalesce(max(line), 0) from incoming) from incoming_reject",
+            "select coalesce(max(line), 0) > (select coalesce(max(_line), 0) from incoming) from incoming_reject",
         )
     )
 
 
-def _line_index(file: Path) -> _Lines:
-    """Where the lines of a file end; a line end is LF, CRLF or CR, as in an editor."""
-    feeds: list[_Positions] = []
-    returns: list[_Positions] = []
-    size = 0
-    with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            data = np.frombuffer(chunk, dtype=np.uint8)
-            feeds.append(np.flatnonzero(data == 10) + size)
-            returns.append(np.flatnonzero(data == 13) + size)
-            size += len(chunk)
-    feed, carriage = (np.concatenate([np.empty(0, np.int64), *found]) for found in (feeds, returns))
-    lone = np.setdiff1d(carriage + 1, feed, assume_unique=True) - 1
-    ends = np.union1d(feed, lone) if len(lone) else feed
-    stops = ends if len(ends) and ends[-1] == size - 1 else np.append(ends, size)
-    length = stops - np.append(0, stops[:-1] + 1)
-    # Of a CRLF line the CR is left of its end; a line of nothing else is blank too.
-    before_feed = np.isin(stops - 1, carriage) & np.isin(stops, feed) if len(carriage) else 0
-    solid = np.flatnonzero(length - before_feed > 0) + 1
-    uniform = len(lone) == 0 and len(carriage) in (0, len(feed))
-    return _Lines(ends, solid, uniform)
+def _read_header(file: Path, shape: Format, shown: str) -> _Header:
+    """The first line that is not blank, below what the source says to skip. Raises SourceError on an empty file."""
+    with file.open(encoding="utf-8", errors="replace", newline="") as stream:
+        above = 0
+        while above < shape.skip_lines and stream.readline(_MAX_LINE):
+            above += 1
+        first, blank = _first_line(stream)
+        # Excel writes, and understands, a first line that only names the delimiter.
+        hint = first.strip().casefold()
+        if len(hint) == 5 and hint.startswith("sep="):
+            shape = shape.model_copy(update={"delimiter": first.strip()[4]})
+            above += 1
+            first, more = _first_line(stream)
+            blank += more
+        delimiter = shape.delimiter if shape.delimiter != "auto" else _likely_delimiter(first, shape.quote)
+        rest = iter(lambda: stream.readline(_MAX_LINE), "")
+        reader = csv.reader(
+            (line for part in ([first], rest) for line in part),
+            delimiter=delimiter[0],
+            quotechar=shape.quote or None,
+            quoting=csv.QUOTE_MINIMAL if shape.quote else csv.QUOTE_NONE,
+        )
+        try:
+            header = next(reader, [])
+        except csv.Error as error:
+            raise SourceError(f"{shown}, line {above + blank + 1}: the header cannot be read: {error}") from error
+    at = f"{shown}, line {above + blank + 1}"
+    if len(delimiter) > 1:
+        header = first.rstrip("\r\n").split(delimiter)
+    if not any(name.strip() for name in header):
+        raise SourceError(f"{shown}: the file is empty: it has no header line. Ask for the export again.")
+    if any(REPLACEMENT in name or "\0" in name for name in header):
+        raise SourceError(f"{at}: the header is not {shape.encoding} text. Correct `format.encoding` of the source.")
+    return _Header(unique_names(header), delimiter, above + blank + reader.line_num)
 
 
-@contextmanager
-def _with_one_line_end(file: Path, lines: _Lines) -> Iterator[Path]:
-    """The file itself, or a copy with LF throughout: DuckDB's reader refuses files with mixed line ends."""
-    if lines.uniform:
-        yield file
-        return
-    with tempfile.NamedTemporaryFile(suffix=".csv", mode="w", encoding="utf-8") as copy:
-        with file.open(encoding="utf-8", newline=None) as stream:
-            while text := stream.read(_CHUNK):
-                copy.write(text)
-        copy.flush()
-        yield Path(copy.name)
+def _first_line(stream: TextIO) -> tuple[str, int]:
+    """The next line that is not blank, and how many blank ones stand before it."""
+    blank = 0
+    while (line := stream.readline(_MAX_LINE)) and not line.strip("\r\n"):
+        blank += 1
+    return line, blank
 
 
-def _collect_rejects(con: duckdb.DuckDBPyConnection, ends: _Positions, solid: _Positions) -> _Positions:
+def _likely_delimiter(line: str, quote: str) -> str:
+    quotechar = quote or None
+    return max(_DELIMITERS, key=lambda d: len(next(csv.reader([line], delimiter=d, quotechar=quotechar), [])))
+
+
+def _parse(con: duckdb.DuckDBPyConnection, file: Path, shape: Format, header: _Header) -> None:
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header.names)
+    con.execute("drop table if exists reject_line; drop table if exists reject_scan")
+    con.execute(
+        f"""create or replace temp table parsed as
+        select * from read_csv({literal(str(file))}, auto_detect = false, header = false, skip = {header.lines},
+            delim = {literal(header.delimiter)}, quote = {literal(shape.quote)}, escape = {literal(shape.quote)},
+            columns = {{{columns}}}, max_line_size = {_MAX_LINE}, null_padding = false, strict_mode = true,
+            compression = 'none', store_rejects = true, rejects_table = 'reject_line', rejects_scan = 'reject_scan')"""
+    )
+
+
+def _collect_rejects(con: duckdb.DuckDBPyConnection, file: Path, blank: Positions, last: int) -> Positions:
     """Fill `incoming_reject` with physical line numbers; returns every line that rejected records cover.
 
     DuckDB reports one error per faulty column and the byte where the record starts; a record that lost
     a quote covers all lines up to where the reader found its feet again.
     """
-    found = con.execute(
-        """select line_byte_position, any_value(csv_line), min_by(column_name, column_idx),
-               min_by(error_type::varchar || ': ' || split_part(error_message, chr(10), 1), column_idx)
+    con.execute(
+        """create or replace temp table reject_record as
+        select line_byte_position as position, min_by(column_name, column_idx) as column_name,
+            min_by(error_type::varchar || ': ' || split_part(error_message, chr(10), 1), column_idx) as reason,
+            trim(coalesce(any_value(csv_line), ''), chr(10) || chr(13)) as content
         from reject_line group by line_byte_position order by line_byte_position"""
-    ).fetchall()
-    lines, covered = [], [np.empty(0, np.int64)]
-    for position, content, column, reason in found:
-        first = int(np.searchsorted(ends, position, side="left")) + 1
-        at = int(np.searchsorted(solid, first))
-        text = (content or "").strip("\r\n")
-        # Not str.splitlines: it also breaks at control characters that are data here.
-        span = solid[at : at + len(re.split(r"[\r\n]+", text))]
-        covered.append(span)
-        lines.append((int(span[0]) if len(span) else first, column, reason, text))
-    con.execute(
-        "create or replace temp table incoming_reject (line bigint, column_name varchar, reason varchar, content varchar)"
     )
-    if lines:
-        con.executemany("insert into incoming_reject values (?, ?, ?, ?)", lines)
-    return np.unique(np.concatenate(covered))
+    # A run of line breaks ends one line, however many blank ones it holds.
+    found = con.execute(
+        "select position, 1 + len(regexp_extract_all(content, '[\\r\\n]+')) as height from reject_record order by rowid"
+    ).fetchnumpy()
+    first = lines_at(file, np.asarray(found["position"], dtype=np.int64))
+    height = np.asarray(found["height"], dtype=np.int64)
+    # Where the reader reports the blank line before a record, the record starts on the next that is not.
+    start = first - np.searchsorted(blank, first, side="right") + np.isin(first, blank)
+    start_line = _physical(start - 1, blank)
+    con.register("start_line", {"line": start_line})
+    con.execute(
+        "create or replace temp table incoming_reject as "
+        "select s.line, column_name, reason, content from start_line s positional join reject_record"
+    )
+    con.unregister("start_line")
+    con.execute("drop table reject_record")
+    covered = np.unique(np.concatenate([np.empty(0, np.int64), *map(np.arange, start, start + height)]))
+    lines = _physical(covered - 1, blank)
+    return lines[lines <= last]
 
 
-def _heights(con: duckdb.DuckDBPyConnection, names: list[str]) -> _Positions:
-    """How many lines that are not blank each record covers: line breaks may stand inside quotes."""
-    # A run of line breaks ends one solid line, however many blank ones it holds.
-    breaks = " + ".join(f"coalesce(len(regexp_extract_all({quoted(n)}, '[\\r\\n]+')), 0)" for n in names)
-    found = con.execute(f"select 1 + {breaks} as height from parsed order by rowid").fetchnumpy()
-    return np.asarray(found["height"], dtype=np.int64)
+def _physical(index: Positions, excluded: Positions) -> Positions:
+    """The physical line of the n-th (from 0) line that is not in the sorted `excluded`."""
+    return index + 1 + np.searchsorted(_before(excluded), index, side="right")
 
 
-def _number_records(
-    con: duckdb.DuckDBPyConnection,
-    available: _Positions,
-    heights: _Positions | None,
-    records: int,
-) -> None:
-    """Make `incoming` from `parsed`: the rows are in the order of the file, so the n-th row takes the n-th start."""
-    starts = np.arange(records) if heights is None else np.append(0, np.cumsum(heights)[:-1])[:records]
-    # A count that does not add up is reported by the caller; the number must still be a line of the file.
-    line = available[np.minimum(starts, len(available) - 1)] if records else np.empty(0, np.int64)
-    contiguous = records and int(line[-1]) - int(line[0]) == records - 1
-    if contiguous:
-        con.execute(f"create or replace temp table incoming as select rowid + {line[0]} as line, * from parsed")
-    else:
-        con.register("line_number", {"line": line})
-        con.execute(
-            "create or replace temp table incoming as select n.line, p.* from line_number n positional join parsed p"
+def _before(excluded: Positions) -> Positions:
+    """For each excluded line, how many lines that are not excluded stand before it."""
+    return excluded - 1 - np.arange(len(excluded))
+
+
+def _account(con: duckdb.DuckDBPyConnection, text: Text, header: _Header, taken: Positions, encoding: str) -> LineCount:
+    """Make `incoming` of `parsed` with line numbers: the rows are in the order of the file.
+
+    `taken` are the lines below the header that are blank or rejected; the records stand on all others.
+    """
+    records = scalar(con, "select count(*) from parsed")
+    available = text.lines - header.lines - len(taken)
+    rows, consumed = "select rowid as _at, * from parsed", records
+    if available != records:
+        # Line breaks may stand inside quotes; blank lines among them are no lines of their own.
+        breaks = " + ".join(f"coalesce(len(regexp_extract_all({quoted(n)}, '[\\r\\n]+')), 0)" for n in header.names)
+        rows = (
+            "select coalesce(sum(_height) over (order by _row rows between unbounded preceding and 1 preceding), 0)::bigint "
+            f"as _at, * exclude (_row, _height) from (select 1 + {breaks} as _height, rowid as _row, * from parsed)"
         )
-        con.unregister("line_number")
-    con.execute("drop table parsed")
-
-
-def _reject_damaged(con: duckdb.DuckDBPyConnection, names: list[str], encoding: str) -> None:
-    """Move records whose bytes are not text of the declared encoding to the rejects."""
-    damaged = " ".join(f"when contains({quoted(n)}, chr(65533)) then {literal(n)}" for n in names)
-    con.execute(
-        f"""insert into incoming_reject
-        select line, damaged, 'bytes that are not {encoding} text', content
-        from (select line, case {damaged} end as damaged,
-                     concat_ws(',', {", ".join(quoted(n) for n in names)}) as content from incoming)
-        where damaged is not null"""
+        consumed = scalar(con, f"select sum(1 + {breaks}) from parsed")
+    numbered = f"select least(_at + 1 + {header.lines}, {text.lines}) as _line, * exclude (_at) from ({rows})"
+    if len(taken):
+        shifts = _before(taken - header.lines)
+        con.register("shift", {"starts": np.append(-1, shifts), "lines": np.arange(len(shifts) + 1)})
+        # A count that does not add up is reported; the number must still be a line of the file.
+        numbered = (
+            f"select least(_at + 1 + {header.lines} + shift.lines, {text.lines}) as _line, rows.* exclude (_at) "
+            f"from ({rows}) as rows asof join (select starts, max(lines) as lines from shift group by starts) as shift "
+            "on rows._at >= shift.starts"
+        )
+    if len(taken) or available != records:
+        con.execute(f"create or replace temp table placed as {numbered}")
+        numbered = "from placed"
+    con.execute(f"create or replace temp view numbered as {numbered}")
+    _reject_bad_text(con, header.names, text, encoding)
+    rejected = scalar(con, "select count(*) from incoming_reject")
+    return LineCount(
+        lines=text.lines - len(text.blank),
+        records=scalar(con, "select count(*) from incoming"),
+        rejected=rejected,
+        unaccounted=available - consumed,
     )
-    con.execute("delete from incoming where line in (select line from incoming_reject)")
+
+
+def _reject_bad_text(con: duckdb.DuckDBPyConnection, names: list[str], text: Text, encoding: str) -> None:
+    """Make `incoming` of `numbered`, without records that hold NUL bytes or bytes of another encoding."""
+    if not text.damaged and not text.has_nul:
+        con.execute("create or replace temp view incoming as from numbered")
+        return
+    marks = {}
+    if text.damaged:
+        marks["chr(65533)"] = f"bytes that are not {encoding} text"
+    if text.has_nul:
+        marks["chr(0)"] = "a NUL byte, which text does not hold"
+    reason = " ".join(
+        f"when contains({quoted(n)}, {mark}) then [{literal(n)}, {literal(why)}]"
+        for n in names
+        for mark, why in marks.items()
+    )
+    con.execute(
+        f"""create or replace temp table bad_text as
+        select line, bad[1] as column_name, bad[2] as reason, content from (
+            select _line as line, case {reason} end as bad, concat_ws(',', {", ".join(map(quoted, names))}) as content
+            from numbered)
+        where bad is not null"""
+    )
+    con.execute("insert into incoming_reject from bad_text")
+    con.execute("create or replace temp view incoming as from numbered where _line not in (select line from bad_text)")

@@ -1,13 +1,41 @@
-"""Find the extract files of a day. Belongs here: dates, folders, names. Does not: opening a file."""
+"""Find the extract files of a day. Belongs here: dates, folders, names. Does not: what is in a file."""
 
 import glob
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from crm_quality.errors import SourceError
+from crm_quality.ingest.archive import members
 from crm_quality.project import Project
 from crm_quality.sources.layout import Source, SourceObject
+
+
+@dataclass(frozen=True, order=True)
+class Part:
+    """One thing to read: a file, or a member of a ZIP."""
+
+    path: Path
+    member: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's own name, without `.gz`."""
+        name = PurePosixPath(self.member or self.path.name).name
+        return name[:-3] if name.lower().endswith(".gz") else name
+
+    @property
+    def suffix(self) -> str:
+        """What kind of file it is: `.csv`, `.xlsx` ... in lower case."""
+        return PurePosixPath(self.name).suffix.lower()
+
+    def shown(self, project: Project) -> str:
+        """As it is named in tables and messages: inside the project, without the project's own path."""
+        inside = self.path.is_relative_to(project.folder)
+        path = self.path.relative_to(project.folder) if inside else self.path
+        return f"{path}/{self.member}" if self.member else str(path)
 
 
 def extract_dates(project: Project, source: Source) -> list[date]:
@@ -17,9 +45,9 @@ def extract_dates(project: Project, source: Source) -> list[date]:
     """
     if "{date}" not in source.path:
         undated = [
-            datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
+            datetime.fromtimestamp(part.path.stat().st_mtime, UTC).date()
             for source_object in source.objects.values()
-            for file in _matching(project.folder / source.path, source_object)
+            for part in _matching(project.folder / source.path, source_object)
         ]
         return [max(undated)] if undated else []
     path = str(project.folder / source.path)
@@ -38,25 +66,59 @@ def newest_date(project: Project, sources: list[Source]) -> date:
     return max(days)
 
 
-def find_files(project: Project, source: Source, name: str, day: date) -> list[Path]:
-    """The files of one object for one day, sorted. Raises SourceError when a required one is missing."""
+def find_files(project: Project, source: Source, name: str, day: date) -> list[Part]:
+    """The files of one object for one day, sorted. Raises SourceError when a required one is missing.
+
+    A pattern finds plain files, gzipped ones (`accounts*.csv` finds `accounts_1.csv.gz`) and the members of every
+    ZIP in the folder. A link that leads out of the source's folder is refused with a SourceError.
+    """
     source_object = source.objects[name]
     folders = [
         project.folder / source.path.replace("{date}", written) for written in (day.isoformat(), day.strftime("%Y%m%d"))
     ]
     if "{date}" not in source.path:
         folders = folders[:1]
-    files = [file for folder in folders for file in _matching(folder, source_object)]
-    if not files and source_object.required:
+    parts = [part for folder in folders for part in _matching(folder, source_object)]
+    if not parts and source_object.required:
         raise SourceError(
             f"{source.name}.{name}: no file {source_object.files!r} in {folders[0]} for {day}. "
             f"Deliver it, or set `required: false` for this object in sources/{source.name}.yaml."
         )
-    return files
+    _refuse_links_outside(project, source, parts)
+    return parts
 
 
-def _matching(folder: Path, source_object: SourceObject) -> list[Path]:
-    return sorted(file for file in folder.glob(source_object.files) if file.is_file())
+def _matching(folder: Path, source_object: SourceObject) -> list[Part]:
+    pattern = source_object.files
+    if "/" in pattern:
+        folder, pattern = folder / pattern.rpartition("/")[0], pattern.rpartition("/")[2]
+    if not folder.is_dir():
+        return []
+    found = []
+    for file in folder.iterdir():
+        if file.name.startswith((".", "~$")) or not file.is_file():
+            continue
+        wanted = _fits(file.name, pattern) or _fits(file.name, f"{pattern}.gz")
+        if file.suffix.lower() != ".zip":
+            found += [Part(file)] if wanted else []
+            continue
+        # A ZIP that is itself asked for gives all its members.
+        found += [Part(file, name) for name in members(file) if wanted or _fits(PurePosixPath(name).name, pattern)]
+    return sorted(found)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatchcase(name.casefold(), pattern.casefold())
+
+
+def _refuse_links_outside(project: Project, source: Source, parts: list[Part]) -> None:
+    """Whoever may write into the folder must not be able to have other files of this machine read."""
+    root = (project.folder / source.path.partition("{date}")[0]).resolve()
+    # `extracts/crm-{date}` starts in `extracts`.
+    root = root if root.is_dir() else root.parent
+    for part in parts:
+        if not part.path.resolve().is_relative_to(root):
+            raise SourceError(f"{part.shown(project)}: is a link that leads out of {root}; it is not followed.")
 
 
 def _parse_date(text: str) -> date | None:

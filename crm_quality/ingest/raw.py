@@ -3,17 +3,19 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
 
 from crm_quality.errors import SourceError
+from crm_quality.ingest.archive import unpacked
 from crm_quality.ingest.csv_file import ends_inside_a_line, read_csv
-from crm_quality.ingest.files import find_files
-from crm_quality.ingest.other_file import read_other
+from crm_quality.ingest.files import Part, find_files
+from crm_quality.ingest.other_file import SUFFIXES, read_other
 from crm_quality.project import Project
 from crm_quality.sources.headers import missing_columns
-from crm_quality.sources.layout import Source, SourceObject
+from crm_quality.sources.layout import Source
 from crm_quality.warehouse import has_table, quoted
 
 TABLES = """
@@ -47,21 +49,25 @@ def load_object(con: duckdb.DuckDBPyConnection, project: Project, source: Source
     A file that cannot be used becomes a problem of the report, not an exception: the other objects go on.
     """
     try:
-        files = find_files(project, source, name, day)
+        parts = find_files(project, source, name, day)
     except SourceError as error:
         _forget(con, source, name, day)
         return LoadReport(source.name, name, problems=[str(error)])
     # An undated source has one current export; it stands for the day of the run.
-    fingerprints = {file: _fingerprint(file, source, source.objects[name]) for file in files}
+    fingerprints = {part: _fingerprint(part, source, name) for part in parts}
     loaded_now = _loaded(con, source, name, day) != {
-        (_shown(project, file), fingerprint) for file, fingerprint in fingerprints.items()
+        (part.shown(project), fingerprint) for part, fingerprint in fingerprints.items()
     }
     problems: list[str] = []
     if loaded_now:
         _forget(con, source, name, day)
-        for file, fingerprint in fingerprints.items():
+        project.spill.mkdir(exist_ok=True)
+        for part, fingerprint in fingerprints.items():
             try:
-                _load_file(con, project, source, name, day, file, fingerprint)
+                with unpacked(part.path, part.member, part.shown(project), project.spill) as file:
+                    _load_file(
+                        con, part.shown(project), source, name, day, file, part.suffix, fingerprint, project.spill
+                    )
             except SourceError as error:
                 problems.append(str(error))
     problems += _missing_columns(con, source, name, day) + _doubtful_files(con, source, name, day)
@@ -87,21 +93,23 @@ def header_of(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: da
 
 def _load_file(
     con: duckdb.DuckDBPyConnection,
-    project: Project,
+    shown: str,
     source: Source,
     name: str,
     day: date,
     file: Path,
+    suffix: str,
     fingerprint: str,
+    scratch: Path,
 ) -> None:
-    shown = _shown(project, file)
-    if file.suffix.lower() in (".parquet", ".json", ".jsonl", ".ndjson", ".xlsx"):
-        names, count = read_other(con, file, source.objects[name].sheet, Path(shown))
+    shape = source.format_of(name)
+    if suffix in SUFFIXES:
+        names, count = read_other(con, file, suffix, source.objects[name].sheet, shape, shown, scratch)
         truncated = False
     else:
         if file.stat().st_size == 0:
             raise SourceError(f"{shown}: the file is empty: it has no header line. Ask for the export again.")
-        names, count = read_csv(con, file, source.format, Path(shown))
+        names, count = read_csv(con, file, shape, shown, scratch)
         truncated = ends_inside_a_line(con, file)
     table = f"raw.{quoted(source.raw_table(name))}"
     columns = ", ".join(quoted(column) for column in names)
@@ -111,7 +119,7 @@ def _load_file(
         _ensure_columns(con, source.raw_table(name), names)
         con.execute(
             f"""insert into {table} by name
-            select ?::date as _extract_date, ? as _file, line as _line,
+            select ?::date as _extract_date, ? as _file, _line,
                    md5_number_lower({with_all}) as _row_hash, {columns} from incoming""",
             [day, shown],
         )
@@ -135,7 +143,9 @@ def _load_file(
     except BaseException:
         con.execute("rollback")
         raise
-    con.execute("drop table incoming; drop table incoming_reject")
+    con.execute(
+        "drop view incoming; drop table incoming_reject; drop table if exists parsed; drop table if exists placed"
+    )
 
 
 def _ensure_columns(con: duckdb.DuckDBPyConnection, table: str, names: list[str]) -> None:
@@ -168,12 +178,19 @@ def _loaded(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date
     return {(file, fingerprint) for file, fingerprint in rows}
 
 
-def _fingerprint(file: Path, source: Source, source_object: SourceObject) -> str:
+def _fingerprint(part: Part, source: Source, name: str) -> str:
     """Hash of the content and of the way it is read: either change means to load again."""
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
-    digest.update(f"{source.format!r}{source_object.sheet}".encode())
+    stat = part.path.stat()
+    digest = hashlib.sha256(_content_hash(part.path, stat.st_size, stat.st_mtime_ns).encode())
+    digest.update(f"{part.member}{source.format_of(name)!r}{source.objects[name].sheet}".encode())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _content_hash(file: Path, size: int, modified: int) -> str:
+    """The hash of a file; a ZIP with thirty members is read once."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _missing_columns(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date) -> list[str]:
@@ -223,8 +240,3 @@ def _doubtful_files(con: duckdb.DuckDBPyConnection, source: Source, name: str, d
         if records == 0 and source.objects[name].required:
             problems.append(f"{file}: no record could be read. Ask for the export again.")
     return problems
-
-
-def _shown(project: Project, file: Path) -> str:
-    """The file as it is named in tables and messages: inside the project, without the project's own path."""
-    return str(file.relative_to(project.folder)) if file.is_relative_to(project.folder) else str(file)

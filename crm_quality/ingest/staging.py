@@ -108,13 +108,14 @@ def _select(
     if not own or not has_table(con, "raw", raw_table):
         return None
     headers = {header: f"line.{quoted(header)}" for header in own}
+    shape = source.format_of(name)
     joins = [_join(con, source, other, keys, headers, day) for other, keys in mapping.look_up.items()]
     conditions = [f"line._extract_date = date {literal(day.isoformat())}"]
     for header, pattern in mapping.where.items():
         found = find([header], headers)
         if found is None:
             return None  # a problem of the load already; without the condition every line would count
-        value = _value(headers[found], source.format)
+        value = _value(headers[found], shape)
         conditions.append(f"regexp_full_match(coalesce(trim({value}), ''), {literal(pattern)})")
     expressions = []
     for column, kind in canonical()[table].columns.items():
@@ -123,11 +124,11 @@ def _select(
         if spec is None or found_parts is None:
             text = typed = "null::varchar"
         else:
-            values = [_value(headers[header], source.format) for header in found_parts]
+            values = [_value(headers[header], shape) for header in found_parts]
             text = _text(spec, values)
             if column == "source_id":
                 text = f"nullif(trim({text}), '')"  # blanks around it do not make another record
-            typed = _formula(spec, values, kind, source.format) if spec.formula else _typed(text, kind, source.format)
+            typed = _formula(spec, values, kind, shape) if spec.formula else _typed(text, kind, shape)
             con.execute("insert into meta.mapped_column values (?, ?, ?, ?)", [source.name, name, table, column])
         if kind == "text":
             expressions.append(f"{text} as {column}")
@@ -216,28 +217,44 @@ def _typed(text: str, kind: str, shape: Format) -> str:
         return _number(text, kind, shape)
     if kind == "boolean":
         true, false = (
-            ", ".join(literal(value.lower()) for value in values) for values in (shape.true_values, shape.false_values)
+            ", ".join(literal(value.lower()) for value in dict.fromkeys((*values, word)))
+            for values, word in ((shape.true_values, "true"), (shape.false_values, "false"))
         )
         return (
             f"case when lower(trim({text})) in ({true}) then true when lower(trim({text})) in ({false}) then false end"
         )
+    return _moment(f"trim({text})", kind, shape)
+
+
+def _moment(text: str, kind: str, shape: Format) -> str:
     formats = shape.dates + shape.timestamps if kind == "date" else shape.timestamps + shape.dates
-    strptime = [format_ for format_ in formats if format_ != "epoch_ms"]
+    strptime = [format_ for format_ in formats if format_ not in ("epoch_ms", "excel")]
     options = []
     if "epoch_ms" in formats:
         # Eleven digits or more, so that a date written 20240131 is never taken for a moment in 1970.
         options.append(
-            f"case when regexp_full_match(trim({text}), '-?[0-9]{{11,14}}') then make_timestamp_ms(trim({text})::bigint) end"
+            f"case when regexp_full_match({text}, '-?[0-9]{{11,14}}') then make_timestamp_ms({text}::bigint) end"
         )
+    # Excel counts days from 1899-12-30, with the time of day as fraction; five digits are the years 1927 to 2173.
+    serial = f"regexp_full_match({text}, '[1-9][0-9]{{4}}([.,][0-9]+)?')"
+    if "excel" not in formats:
+        serial += " and regexp_matches(line._file, '(?i)[.]xlsx([.]gz)?$')"
+    seconds = f"round(replace({text}, ',', '.')::double * 86400)::bigint"
+    options.append(f"case when {serial} then timestamp '1899-12-30' + to_seconds({seconds}) end")
     if strptime:
-        options.append(f"try_strptime(trim({text}), [{', '.join(map(literal, strptime))}])")
+        options.append(f"try_strptime({text}, [{', '.join(map(literal, strptime))}])")
+    # Typed columns of Parquet files and databases come in ISO form, whatever the source's text files look like.
+    iso = r"'\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}.*)?'"
+    options.append(f"case when regexp_full_match({text}, {iso}) then try_cast({text} as timestamp) end")
     return f"try_cast(coalesce({', '.join(options)}) as {_TYPES[kind]})"
 
 
 def _number(text: str, kind: str, shape: Format) -> str:
-    """`1.234,56-` and `1,234.56` and `(12.00)` as numbers; anything else is NULL and keeps its text."""
+    """`1.234,56-`, `1,234.56`, `1'234.56`, `1 234,56` and `(12.00)` as numbers; anything else is NULL and keeps its text."""
     thousands = "." if shape.decimal == "," else ","
-    plain = f"replace(regexp_replace({text}, '[\\s{thousands}]', '', 'g'), '{shape.decimal}', '.')"
+    plain = (
+        f"replace(regexp_replace({text}, '[\\s\\x{{00A0}}\\x{{202F}}’''{thousands}]', '', 'g'), '{shape.decimal}', '.')"
+    )
     signed = f"regexp_replace(regexp_replace({plain}, '^(.*)-$', '-\\1'), '^\\((.*)\\)$', '-\\1')"
     number = f"try_cast({signed} as decimal(18, 4))"
     return f"try_cast({number} as bigint)" if kind == "integer" else number

@@ -1,12 +1,13 @@
 """Read and check source files (YAML). Belongs here: the shape of a source. Does not: its data."""
 
+import codecs
 import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from crm_quality.errors import CrmQualityError
 from crm_quality.project import Project
@@ -17,6 +18,16 @@ BUILT_IN = Path(__file__).parent
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _text_encoding(name: str) -> str:
+    try:
+        known = codecs.lookup(name)
+    except LookupError:
+        raise ValueError("not an encoding; common are utf-8, gb18030, latin-1, windows-1252, utf-16") from None
+    if not known._is_text_encoding:
+        raise ValueError("not an encoding of text")
+    return known.name
 
 
 class CanonicalObject(_Strict):
@@ -121,12 +132,34 @@ class Mapping(_Strict):
         return name in self.look_up and header.startswith(f"{name}.")
 
 
+class Format(_Strict):
+    """How the files of a source are written.
+
+    `encoding` is any of Python's; a byte-order mark is believed more. `delimiter` may be `auto`: the one that stands
+    most often in the header. Dates and timestamps are strptime formats, `epoch_ms` (milliseconds since 1970) or
+    `excel` (days since 1900). Besides what is listed, ISO dates and true/false are always understood, and `excel`
+    in XLSX files.
+    """
+
+    encoding: Annotated[str, AfterValidator(_text_encoding)] = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=4)
+    quote: str = Field(default='"', max_length=1)
+    skip_lines: int = Field(default=0, ge=0, description="lines above the header, such as the title of a list")
+    decimal: Literal[".", ","] = "."
+    dates: tuple[str, ...] = ("%Y-%m-%d",)
+    timestamps: tuple[str, ...] = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%fZ")
+    nulls: tuple[str, ...] = Field(default=(), description="words that stand for no value, such as NULL")
+    true_values: tuple[str, ...] = ("1", "true", "t", "yes", "y", "x", "是")
+    false_values: tuple[str, ...] = ("0", "false", "f", "no", "n", "否")
+
+
 class SourceObject(_Strict):
     """One object of a source: its files and what they map to; nothing where others only look it up."""
 
     files: str
     required: bool = True
     sheet: str | None = None
+    format: "Format | None" = Field(default=None, description="what its files do otherwise than the source's")
     maps: dict[str, Mapping] = {}
 
     @model_validator(mode="after")
@@ -144,20 +177,6 @@ class SourceObject(_Strict):
                 if spec.formula is not None and types[column] not in ("number", "integer"):
                     raise ValueError(f"{name}.{column} is no number, so it cannot be a formula")
         return self
-
-
-class Format(_Strict):
-    """How the files of a source are written; dates and timestamps are strptime formats or `epoch_ms`."""
-
-    encoding: Literal["utf-8", "gb18030", "latin-1", "utf-16"] = "utf-8"
-    delimiter: str = Field(default=",", min_length=1, max_length=4)
-    quote: str = Field(default='"', max_length=1)
-    decimal: Literal[".", ","] = "."
-    dates: tuple[str, ...] = ("%Y-%m-%d",)
-    timestamps: tuple[str, ...] = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%fZ")
-    nulls: tuple[str, ...] = Field(default=(), description="words that stand for no value, such as NULL")
-    true_values: tuple[str, ...] = ("1", "true", "t", "yes", "y", "x", "是")
-    false_values: tuple[str, ...] = ("0", "false", "f", "no", "n", "否")
 
 
 class Source(_Strict):
@@ -187,6 +206,11 @@ class Source(_Strict):
     def raw_table(self, source_object: str) -> str:
         """Name of the raw table of an object, without its schema."""
         return f"{self.name}__{source_object}".lower()
+
+    def format_of(self, source_object: str) -> Format:
+        """How the files of an object are written."""
+        own = self.objects[source_object].format
+        return self.format.model_copy(update={key: getattr(own, key) for key in own.model_fields_set} if own else {})
 
 
 def layouts() -> list[str]:

@@ -17,7 +17,7 @@ def read(tmp_path: Path, content: bytes, **shape: str) -> tuple[duckdb.DuckDBPyC
     file = tmp_path / "f.csv"
     file.write_bytes(content)
     con = duckdb.connect()
-    names, count = read_csv(con, file, Format.model_validate(shape), Path("f.csv"))
+    names, count = read_csv(con, file, Format.model_validate(shape), "f.csv")
     return con, names, count
 
 
@@ -32,7 +32,7 @@ def test_line_numbers_are_those_of_an_editor_in_spite_of_breaks_in_quotes_blank_
         b"5,ok,1\r\n"  # line 9
     )
     con, _, count = read(tmp_path, content)
-    assert con.sql("select line, id from incoming order by line").fetchall() == [(2, "1"), (9, "5")]
+    assert con.sql("select _line, id from incoming order by _line").fetchall() == [(2, "1"), (9, "5")]
     rejects = con.sql("select line, column_name, reason from incoming_reject order by line").fetchall()
     assert [line for line, *_ in rejects] == [6, 7, 8]
     assert rejects[0][1] == "x"
@@ -105,6 +105,6 @@ def test_no_line_of_a_damaged_file_is_lost_or_counted_twice(tmp_path, rows, at, 
     assert count.lines == len(physical)
     assert count.unaccounted == 0, content
     lines = [
-        line for (line,) in con.sql("select line from incoming union all select line from incoming_reject").fetchall()
+        line for (line,) in con.sql("select _line from incoming union all select line from incoming_reject").fetchall()
     ]
     assert len(lines) == len(set(lines))

@@ -55,6 +55,8 @@ def stage(
         (".", "(12.00)", "-12"),
         (".", "-3", "-3"),
         (".", "12 pcs", None),
+        (".", "1'234.5", "1234.5"),
+        (",", "1\u202f234,5", "1234.5"),
     ],
 )
 def test_numbers_are_read_in_the_dialect_of_their_source(tmp_path, decimal, text, number):
@@ -78,6 +80,10 @@ def test_numbers_are_read_in_the_dialect_of_their_source(tmp_path, decimal, text
         (["epoch_ms"], "1706659200000", datetime(2024, 1, 31)),
         (["epoch_ms", "%Y%m%d"], "20240131", datetime(2024, 1, 31)),
         (["%Y-%m-%d"], "2024-02-30", None),
+        (["excel"], "45322", datetime(2024, 1, 31)),
+        (["excel"], "45322.43767361111", datetime(2024, 1, 31, 10, 30, 15)),
+        (["%d.%m.%Y"], "2024-01-31 10:00:00.5", datetime(2024, 1, 31, 10, 0, 0, 500000)),
+        (["%d.%m.%Y"], "45322", None),
         (["%Y-%m-%dT%H:%M:%S.%gZ"], "2024-01-31T10:00:00.000Z", datetime(2024, 1, 31, 10)),
     ],
 )
