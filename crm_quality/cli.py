@@ -76,13 +76,27 @@ def sample(
 @app.command()
 def evaluate(
     project: ProjectOption,
-    truth: Annotated[Path, typer.Option(help="CSV: source_system,source_object,source_id,entity_id")],
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV: source_system,source_object,source_id,entity_id; with --quality: a folder with damage.csv and "
+            "ghost.csv (default: truth/ of the project)"
+        ),
+    ] = None,
+    quality: Annotated[bool, typer.Option("--quality", help="The checks instead: what they find of known damage")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines")] = False,
 ) -> None:
-    """Compare the published customers with a known truth: precision, recall and F1."""
+    """Compare the published customers, or the checks, with a known truth: precision and recall."""
     from crm_quality.evaluate import evaluate as evaluate_truth
+    from crm_quality.quality.damage import measure_damage
 
-    result = evaluate_truth(open_project(project).golden, truth)
+    opened = open_project(project)
+    known = opened.folder / "truth"
+    result = (
+        measure_damage(opened.golden, truth or known)
+        if quality
+        else evaluate_truth(opened.golden, truth or known / "entity.csv")
+    )
     typer.echo(result.to_json() if as_json else str(result))
 
 

@@ -189,7 +189,7 @@ def _spoil_contact(context: Context, world: Frame, records: Frame) -> Mask:
 def _spoilt_phones(rng: np.random.Generator, kind: str, before: Text, retired: Text) -> Text:
     if kind == "invalid_phone":
         changed = before.copy()
-        changed[:] = [value[: max(len(value) - 4, 3)] for value in before.tolist()]
+        changed[:] = [value[: max(len(value) - 6, 3)] for value in before.tolist()]
         return changed
     if kind == "placeholder":
         return pick(rng, PLACEHOLDER_PHONES, len(before), 1.0)

@@ -181,9 +181,9 @@ LOOKUPS: dict[str, Lookup] = {
             "tax_id",
             ("value", "country"),
             {"tax_id": "VARCHAR", "problem": "VARCHAR"},
+            # A missing country is not guessed: a number of another country would look wrong.
             _with_country(["tax_id"]),
             standardise_tax_id,
-            with_country=True,
         ),
         Lookup(
             "national_id",

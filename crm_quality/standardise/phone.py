@@ -19,6 +19,7 @@ _EXTENSION_WORD = re.compile(r"(?:转|分机|内线)\s*(?=\d)")
 # 010-12345678-801: an extension in the Chinese way.
 _DASH_EXTENSION = re.compile(r"^(.*\d.*\d)\s*[-－—]\s*\d{1,6}$")
 _CHINESE_MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9]\d{9})")
+_ABROAD = re.compile(r"^\s*00(?=[1-9])")
 # The last eight digits of a mobile number are the subscriber's own.
 _SUBSCRIBER = 8
 _LEAST_DIGITS = 5
@@ -65,7 +66,8 @@ def _parse(text: str, country: str | None) -> Phone:
         if mobile and _chinese_mobile_pattern().fullmatch(mobile[1]):
             return _judged(mobile[1], f"+86{mobile[1]}", "mobile")
     try:
-        number = phonenumbers.parse(text, country)
+        # 00 is how most of the world dials abroad, also in systems that keep records of the US (011) and Japan (010).
+        number = phonenumbers.parse(_ABROAD.sub("+", text), country)
     except phonenumbers.NumberParseException:
         # Without a country "+49..." is still readable, and so may be "0049...", but not "089 1234".
         return Phone(None, None, "not a phone number")
