@@ -83,7 +83,9 @@ def evaluate(
             "ghost.csv (default: truth/ of the project)"
         ),
     ] = None,
-    quality: Annotated[bool, typer.Option("--quality", help="The checks instead: what they find of known damage")] = False,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="The checks instead: what they find of known damage")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines")] = False,
 ) -> None:
     """Compare the published customers, or the checks, with a known truth: precision and recall."""

@@ -8,7 +8,7 @@ import dagster as dg
 from crm_quality.assets.lineage import lineage_metadata
 from crm_quality.assets.python_tables import PYTHON_TABLES
 from crm_quality.assets.raw import raw_assets, raw_name
-from crm_quality.assets.results import published_asset, results_asset
+from crm_quality.assets.results import RESULTS, published_asset, results_asset
 from crm_quality.assets.table import table_asset
 from crm_quality.assets.warehouse import OpenRun, warehouse_resource
 from crm_quality.errors import CrmQualityError
@@ -45,7 +45,7 @@ def build_definitions(project: Project) -> dg.Definitions:
         ),
     ]
     names = [".".join(asset.key.path) for asset in [*raw, *tables]]
-    results = results_asset(names)
+    results = results_asset([name for name in names if name not in _made_from_results(tables)])
     published = published_asset([*names, *(".".join(key.path) for key in results.keys)])
     job = dg.define_asset_job(
         JOB, selection=dg.AssetSelection.all(), description="Everything, from extracts to published."
@@ -59,6 +59,20 @@ def build_definitions(project: Project) -> dg.Definitions:
         # One process: another could not open the warehouse, and starting one per step costs 14 times the time.
         executor=dg.in_process_executor,
     )
+
+
+def _made_from_results(tables: list[dg.AssetsDefinition]) -> set[str]:
+    """The tables that are made from results of checks, and those made from them: the checks come before."""
+    found = {f"quality.{table}" for table in RESULTS}
+    while True:
+        more = {
+            ".".join(asset.key.path)
+            for asset in tables
+            if any(".".join(key.path) in found for key in asset.dependency_keys)
+        }
+        if more <= found:
+            return found
+        found |= more
 
 
 def _staging_asset(sources: list[Source], name: str) -> dg.AssetsDefinition:

@@ -9,19 +9,19 @@ from crm_quality.assets.table import OWNERS, column_schema
 from crm_quality.assets.warehouse import OpenRun
 from crm_quality.publish.versions import publish, refuse_if_doubtful
 from crm_quality.quality.data_docs import build_data_docs
-from crm_quality.quality.score import build_dimension_score, forget_other_results
+from crm_quality.quality.run import forget_other_results
 from crm_quality.run import count_run, note_step
 from crm_quality.warehouse import scalar
 
-_RESULTS = {
+RESULTS = {
     "check_result": "One row per check and extract date: how many rows it looked at and how many failed.",
+    "check_result_by_source": "The same counts for each source system.",
     "failure": "One row per row that failed a check of this run, by its source key.",
-    "dimension_score": "The score of each source, table and dimension for each extract date.",
 }
 
 
 def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
-    """The results of the checks of all tables, which each wrote its own, and the scores made from them."""
+    """The results of the checks of all tables, which each wrote its own."""
 
     @dg.multi_asset(
         name="results",
@@ -34,7 +34,7 @@ def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
                 owners=[OWNERS["quality"]],
                 kinds={"duckdb"},
             )
-            for table, description in _RESULTS.items()
+            for table, description in RESULTS.items()
         ],
     )
     def asset(
@@ -42,9 +42,8 @@ def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         started = time.perf_counter()
         forget_other_results(warehouse.con, warehouse.run.run_id, warehouse.run.extract_date)
-        build_dimension_score(warehouse.con, warehouse.run.run_id, warehouse.run.extract_date)
         seconds = time.perf_counter() - started
-        for table in _RESULTS:
+        for table in RESULTS:
             rows = scalar(warehouse.con, f"select count(*) from quality.{table}")
             note_step(warehouse.con, warehouse.run, "quality", f"quality.{table}", rows, seconds)
             seconds = 0.0  # one step made all three

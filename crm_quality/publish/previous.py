@@ -44,6 +44,21 @@ TABLES: dict[str, dict[str, str]] = {
         "erp_source_id": "varchar", "currency": "varchar", "field": "varchar", "crm_value": "varchar",
         "erp_value": "varchar", "amount_difference": "decimal(18, 4)", "first_found_at": "date", "status": "varchar",
     },
+    "quality.failure_history": {
+        "check_id": "varchar", "table_name": "varchar", "source_system": "varchar", "source_object": "varchar",
+        "source_id": "varchar", "column_name": "varchar", "severity": "varchar", "dimension": "varchar",
+        "file": "varchar", "line": "bigint", "first_seen_at": "date", "last_seen_at": "date", "resolved_at": "date",
+        "times_returned": "bigint",
+    },
+    "quality.dimension_score": {
+        "run_id": "varchar", "extract_date": "date", "source_system": "varchar", "table_name": "varchar",
+        "dimension": "varchar", "score": "double", "evaluated_cells": "bigint", "failed_cells": "bigint",
+        "checked_at": "timestamp",
+    },
+    "quality.owner_score": {
+        "extract_date": "date", "owner": "varchar", "table_name": "varchar", "records": "bigint",
+        "failing_records": "bigint", "score": "double", "evaluated_cells": "bigint", "failed_cells": "bigint",
+    },
 }  # fmt: skip
 
 

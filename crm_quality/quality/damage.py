@@ -43,7 +43,10 @@ FOUND_BY: Mapping[tuple[str, str], tuple[str, ...]] = {
 
 # What no rule on a record can see, and what is there for it instead.
 UNSEEN: Mapping[tuple[str, str], str] = {
-    ("party", "typo"): "a name or street one letter off is a name too; found where another record of the customer differs",
+    (
+        "party",
+        "typo",
+    ): "a name or street one letter off is a name too; found where another record of the customer differs",
     ("party", "swapped_names"): "both parts are names; found by identity resolution",
     ("party", "nickname"): "a nickname is a name; found by identity resolution",
     ("party", "pinyin"): "a spelling, not an error",
@@ -94,7 +97,9 @@ class DamageReport:
         return json.dumps({"found": kinds, "unseen": unseen}, indent=2, ensure_ascii=False)
 
     def __str__(self) -> str:
-        lines = [f"{'table':<12} {'kind of damage':<20} {'cells':>7} {'recall':>7} {'flagged':>8} {'precision':>9}  found by"]
+        lines = [
+            f"{'table':<12} {'kind of damage':<20} {'cells':>7} {'recall':>7} {'flagged':>8} {'precision':>9}  found by"
+        ]
         lines += [
             f"{f.table:<12} {f.kind:<20} {f.damaged:>7,} {f.recall:>7.4f} {f.flagged:>8,} {f.precision:>9.4f}  {f.by}"
             for f in self.found
@@ -118,7 +123,7 @@ def measure_damage(golden: Path, truth: Path) -> DamageReport:
             'select "table", kind, count(*) from damage where kind not in (?, ?) group by all order by all',
             ["repeated_line", "broken_line"],
         ).fetchall()
-        unknown = [f"{table} {kind}" for table, kind, _ in kinds if (table, kind) not in FOUND_BY | UNSEEN]
+        unknown = [f"{table} {kind}" for table, kind, _ in kinds if (table, kind) not in {*FOUND_BY, *UNSEEN}]
         if unknown:
             raise CrmQualityError(f"{truth / 'damage.csv'}: no check is known for {', '.join(unknown)}")
         found = [_by_checks(con, table, kind) for table, kind, _ in kinds if (table, kind) in FOUND_BY]
@@ -225,4 +230,5 @@ def _counted(
             (select count(*) from ({right}) as correct)"""
     ).fetchone()
     assert row is not None
-    return Found(table, kind, *row, by=by)
+    damaged, caught, accused, rightly = row
+    return Found(table, kind, damaged, caught, accused, rightly, by)

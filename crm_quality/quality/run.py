@@ -162,6 +162,17 @@ def record_check(
     return outcome
 
 
+def forget_other_results(con: duckdb.DuckDBPyConnection, run_id: str, extract_date: date) -> None:
+    """Once all checks of a run are made: forget what earlier runs of the same day found, and their failing rows.
+
+    A check that has been taken out of its suite leaves nothing behind.
+    """
+    create_result_tables(con)
+    con.execute("delete from quality.failure where run_id <> ?", [run_id])
+    for table in ("check_result", "check_result_by_source"):
+        con.execute(f"delete from quality.{table} where extract_date = ? and run_id <> ?", [extract_date, run_id])
+
+
 def _outcome(check: Check, success: bool | None, **counts: Any) -> CheckOutcome:
     return CheckOutcome(
         check_id=check.check_id,

@@ -55,12 +55,9 @@ def warehouse() -> duckdb.DuckDBPyConnection:
         "create table identity.customer_xref (customer_id varchar, source_system varchar,"
         " source_object varchar, source_id varchar, match_probability double, match_reason varchar)"
     )
-    columns = previous.TABLES["quality.reconciliation_difference"]
-    con.execute(
-        "create table previous.reconciliation_difference ("
-        + ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        + ")"
-    )
+    for table, columns in previous.TABLES.items():
+        shape = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        con.execute(f"create table previous.{table.split('.')[1]} ({shape})")
     core = {model.table: model for model in load_models() if model.schema == "core"}
     for table, shape in canonical().items():
         types = {name: _TYPES[kind] for name, kind in shape.columns.items()} | _FIXED
@@ -104,6 +101,25 @@ def _flags(table: str) -> dict[str, bool]:
     """The flags that core fills with false where a source does not say."""
     model = next(model for model in load_models() if model.name == f"core.{table}")
     return dict.fromkeys(_FLAGS & model.column_notes.keys(), False)
+
+
+def build(con: duckdb.DuckDBPyConnection, *names: str) -> None:
+    """Build SQL models, in this order."""
+    models = {model.name: model for model in load_models()}
+    for name in names:
+        models[name].build(con)
+
+
+def publish(con: duckdb.DuckDBPyConnection, *names: str) -> None:
+    """Make tables what the last published file says, as after a run."""
+    for name in names:
+        short = name.split(".")[1]
+        con.execute(f"delete from previous.{short}; insert into previous.{short} by name from {name}")
+
+
+def next_day(con: duckdb.DuckDBPyConnection, day: date, run_id: str) -> None:
+    """Begin the run of another day."""
+    con.execute("update meta.current_run set run_id = ?, extract_date = ?", [run_id, day])
 
 
 def failures(con: duckdb.DuckDBPyConnection, check_id: str) -> list[str]:

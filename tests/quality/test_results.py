@@ -5,11 +5,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from scenario import RUN, TODAY, add, map_columns, warehouse
+from scenario import RUN, TODAY, add, build, map_columns, next_day, publish, warehouse
 
 from crm_quality.quality.data_docs import build_data_docs
 from crm_quality.quality.run import run_suite
-from crm_quality.quality.score import build_dimension_score
 from crm_quality.quality.suites import Suite, load_suites
 from crm_quality.sql_model import load_models
 
@@ -35,7 +34,7 @@ def con() -> duckdb.DuckDBPyConnection:
 
 def test_a_score_is_the_share_of_cells_that_are_right(con: duckdb.DuckDBPyConnection) -> None:
     run_suite(con, only("owner_present", "country_present", "email_present", "key_unique"), RUN, TODAY)
-    assert build_dimension_score(con, RUN, TODAY) == 4
+    build(con, "quality.dimension_score")
     scores = con.execute(
         "select source_system, dimension, score, evaluated_cells, failed_cells from quality.dimension_score"
         " order by all"
@@ -52,10 +51,60 @@ def test_a_score_is_the_share_of_cells_that_are_right(con: duckdb.DuckDBPyConnec
 def test_scores_of_other_days_stay_and_those_of_the_day_are_replaced(con: duckdb.DuckDBPyConnection) -> None:
     yesterday = date(2026, 11, 20)
     for run_id, day in (("run-0", yesterday), (RUN, TODAY), ("run-2", TODAY)):
+        next_day(con, day, run_id)
         run_suite(con, only("owner_present"), run_id, day)
-        build_dimension_score(con, run_id, day)
+        build(con, "quality.dimension_score")
+        publish(con, "quality.dimension_score")
     rows = con.execute("select distinct run_id, extract_date from quality.dimension_score order by all").fetchall()
     assert rows == [("run-0", yesterday), ("run-2", TODAY)]
+
+
+def test_a_record_scores_the_share_of_its_checks_that_it_passes(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("update core.party set email_raw = null where source_system = 'crm' and source_id in ('0', '1')")
+    run_suite(con, only("owner_present", "country_present", "email_present", "key_unique"), RUN, TODAY)
+    build(con, "quality.record_score", "quality.dimension_score", "quality.owner_score")
+    records = con.execute(
+        "select source_system, source_id, score, checks, failed_checks, worst_severity, failing"
+        " from quality.record_score where source_system = 'crm' order by all"
+    ).fetchall()
+    assert records == [
+        ("crm", "0", 0.5, 4, 2, "warning", "email_present, owner_present"),
+        ("crm", "1", 0.75, 4, 1, "info", "email_present"),
+    ]
+    # Li: three of crm with four checks each, one of them failed; four of erp with three each, the country missing
+    assert con.execute(
+        "select owner, table_name, records, failing_records, evaluated_cells, failed_cells from quality.owner_score"
+    ).fetchall() == [("Li", "core.party", 7, 5, 24, 5)]
+
+
+def test_a_fall_is_judged_by_the_days_before_it_and_not_by_itself(con: duckdb.DuckDBPyConnection) -> None:
+    for day in range(10, 21):
+        con.execute(
+            "insert into previous.dimension_score values ('r', ?, 'crm', 'core.party', 'validity', 0, 1000, ?, null)",
+            [date(2026, 11, day), 20 + day % 2],
+        )
+    changes = {}
+    for failed in (25, 60):
+        con.execute(
+            f"""create or replace table quality.dimension_score as
+            select 'r' as run_id, date '{TODAY}' as extract_date, 'crm' as source_system, 'core.party' as table_name,
+                'validity' as dimension, 1 - {failed} / 1000 as score, 1000 as evaluated_cells,
+                {failed} as failed_cells, null::timestamp as checked_at
+            union all select * from previous.dimension_score"""
+        )
+        con.execute(
+            "create or replace table quality.owner_score as select extract_date, owner, failed_cells, evaluated_cells"
+            " from previous.owner_score"
+        )
+        build(con, "quality.score_change")
+        changes[failed] = con.execute(
+            "select round(score, 4), round(last_score, 4), round(last_change, 4), round(usual_score, 4), usual_days,"
+            " round(expected_least, 4), is_alert from quality.score_change where scope = 'source'"
+        ).fetchall()
+    assert changes == {
+        25: [(0.975, 0.98, -0.005, 0.98, 11, 0.97, False)],
+        60: [(0.94, 0.98, -0.04, 0.98, 11, 0.97, True)],
+    }
 
 
 def test_the_data_docs_show_counts_and_reasons_but_no_value(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

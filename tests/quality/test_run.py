@@ -10,8 +10,7 @@ import pytest
 from scenario import RUN, TODAY, add, failures, map_columns, warehouse
 
 from crm_quality.errors import CrmQualityError
-from crm_quality.quality.run import CheckOutcome, record_check, run_suite
-from crm_quality.quality.score import forget_other_results
+from crm_quality.quality.run import CheckOutcome, forget_other_results, record_check, run_suite
 from crm_quality.quality.suites import read_suite
 
 

@@ -44,6 +44,8 @@ def test_an_address_is_found_and_written_in_lower_case(value: str, address: str)
         ("123456@qq.com", "placeholder"),
         ("asdf@acme.cn", "placeholder"),
         ("jane@noemail.com", "placeholder"),
+        ("a@a.com", "placeholder"),
+        ("no@email.com", "placeholder"),
         ("n/a", "placeholder"),
         ("无", "placeholder"),
         ("jane@example.com", "domain cannot receive mail"),
