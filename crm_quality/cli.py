@@ -103,6 +103,20 @@ def evaluate(
 
 
 @app.command()
+def evaluate_fields(
+    project: ProjectOption,
+    truth: Annotated[Path, typer.Option(help="CSV: source_system,source_object,source_id,entity_id")],
+    values: Annotated[Path, typer.Option(help="CSV: entity_id and true values, named as in golden.customer")],
+) -> None:
+    """Compare golden fields with their true values, beside every single source and "most recent wins"."""
+    from crm_quality.field_accuracy import field_accuracy
+
+    for found in field_accuracy(open_project(project).golden, truth, values):
+        others = ", ".join(f"{name} {share:.4f}" for name, share in found.baselines.items())
+        typer.echo(f"{found.field:14}{found.golden:.4f} of {found.customers:,}   ({others})")
+
+
+@app.command()
 def decide(
     project: ProjectOption,
     kind: Annotated[str, typer.Argument(help="must-link, cannot-link, ghost, not-ghost, field-override or undo")],

@@ -63,7 +63,7 @@ def evaluate(con_or_path: duckdb.DuckDBPyConnection | str | Path, truth_csv: str
 
 
 def _evaluate(con: duckdb.DuckDBPyConnection, truth_csv: Path) -> Evaluation:
-    _load_truth(con, truth_csv)
+    load_truth(con, truth_csv)
     by_type = "party_type" if _has_customers(con) else "cast(null as varchar)"
     customer = "left join golden.customer as customer using (customer_id)" if _has_customers(con) else ""
     con.execute(
@@ -99,7 +99,8 @@ def _evaluate(con: duckdb.DuckDBPyConnection, truth_csv: Path) -> Evaluation:
     return result
 
 
-def _load_truth(con: duckdb.DuckDBPyConnection, truth_csv: Path) -> None:
+def load_truth(con: duckdb.DuckDBPyConnection, truth_csv: Path) -> None:
+    """Make the temporary table truth_file. Raises CrmQualityError if the file is missing or wrong."""
     if not truth_csv.exists():
         raise CrmQualityError(f"{truth_csv} does not exist; it must hold the columns {', '.join(_COLUMNS)}")
     con.execute("create or replace temp table truth_file as from read_csv(?, all_varchar = true)", [str(truth_csv)])

@@ -7,6 +7,7 @@ import duckdb
 
 from crm_quality import __version__, decisions
 from crm_quality.errors import CrmQualityError
+from crm_quality.golden.survivorship import load_policy
 from crm_quality.ingest import raw, staging
 from crm_quality.ingest.files import extract_dates, newest_date
 from crm_quality.project import Project
@@ -66,6 +67,7 @@ def begin(
     )
     _note_sources(con, project, sources, day)
     decisions.load(con, project.decisions)
+    load_policy(con, project.folder)
     return Run(run_id, day)
 
 

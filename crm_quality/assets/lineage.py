@@ -37,7 +37,12 @@ def _columns_of_inputs(con: duckdb.DuckDBPyConnection, model: SqlModel) -> dict[
         "select schema_name, table_name, column_name, data_type from duckdb_columns() "
         "where database_name = current_database() order by all"
     ).fetchall()
-    wanted = set(model.reads) | {("meta", "current_run"), ("meta", "source"), ("meta", "decision")}
+    wanted = set(model.reads) | {
+        ("meta", "current_run"),
+        ("meta", "source"),
+        ("meta", "decision"),
+        ("meta", "survivorship"),
+    }
     for db, table, column, kind in rows:
         if (db, table) in wanted or db == "previous":
             schema.setdefault(db, {}).setdefault(table, {})[column] = kind

@@ -1,9 +1,10 @@
 -- One row per real customer: the best known value of every field. Where each value comes from stands in golden.customer_lineage.
+-- A customer known only from ghosts keeps its row, as its id must resolve, but no ghost feeds a field.
 -- Key fields of a person: name, birth date, e-mail, phone, street, city, postal code, country; of an organisation: name, tax id,
 -- industry, e-mail, phone, street, city, country. Fields that no source maps do not count. The share of valid contacts is
 -- that of the e-mail addresses, phone and mobile numbers in all records of the customer; it is 1 where none is given.
 -- customer_id         minted once, never reused; ids no longer in use lead on through golden.customer_redirect
--- party_type          person or organisation
+-- party_type          person or organisation; what its records say where a customer has no fields
 -- display_name        full name of a person, name of an organisation
 -- given_name          given name
 -- family_name         family name
@@ -101,6 +102,7 @@ member as (
         xref.customer_id,
         array_to_string(list_sort(list_distinct(list(xref.source_system))), ',') as source_systems,
         count(*) as record_count,
+        min(party.party_type) as party_type,
         sum(
             case when party.email is not null then 1 else 0 end
             + case when party.phone is not null then 1 else 0 end
@@ -211,7 +213,7 @@ scored as (
 
 select
     member.customer_id,
-    known.party_type,
+    coalesce(known.party_type, member.party_type) as party_type,
     known.display_name,
     known.given_name,
     known.family_name,

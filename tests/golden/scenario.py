@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from crm_quality.golden.survivorship import load_policy
 from crm_quality.publish.previous import TABLES as PREVIOUS
 from crm_quality.sql_model import load_models
 
@@ -32,6 +34,7 @@ TABLES: dict[str, dict[str, str]] = {
         "given_name": "varchar",
         "family_name": "varchar",
         "company_name": "varchar",
+        "company_legal_form": "varchar",
         "name_problem": "varchar",
         "birth_date": "date",
         "gender": "varchar",
@@ -79,6 +82,7 @@ TABLES: dict[str, dict[str, str]] = {
         "is_cancelled": "boolean",
         "ordered_on": "date",
     },
+    "standard.phone": {"value": "varchar", "country": "varchar", "e164": "varchar", "kind": "varchar"},
     "quality.ghost_verdict": {**_KEYS, "verdict": "varchar", "score": "double", "reasons": "varchar"},
     "meta.source": {"source_system": "varchar", "kind": "varchar", "priority": "integer"},
     "meta.mapped_column": {
@@ -113,7 +117,7 @@ Row = dict[str, Any]
 def warehouse(mapped: Sequence[str] = MAPPED) -> duckdb.DuckDBPyConnection:
     """An open warehouse with every input table, empty but for the sources and what they map."""
     con = duckdb.connect(":memory:")
-    for schema in ("identity", "core", "quality", "golden", "marts", "meta", "previous"):
+    for schema in ("identity", "core", "quality", "golden", "marts", "meta", "previous", "standard"):
         con.execute(f"create schema {schema}")
     for table, columns in TABLES.items():
         con.execute(f"create table {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
@@ -121,6 +125,7 @@ def warehouse(mapped: Sequence[str] = MAPPED) -> duckdb.DuckDBPyConnection:
     for column in mapped:
         con.execute("insert into meta.mapped_column values ('crm', 'Contact', 'party', ?)", [column])
     on_day(con, EXTRACT_DATE)
+    load_policy(con, Path("no folder of its own"))
     return con
 
 

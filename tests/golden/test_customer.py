@@ -209,7 +209,10 @@ def test_every_value_of_a_customer_has_one_lineage_row_that_holds_it(drawn: list
             (name, field): str(value)
             for name, row in found.items()
             for field, value in row.items()
-            if field not in COMPUTED and value is not None
+            if field not in COMPUTED
+            and value is not None
+            # the type of a customer without fields is all that its ghosts tell
+            and (field != "party_type" or any(key[0] == name for key in lineage))
         }
         kept_only_in_lineage = {"national_id", "house_number", "status"}
         assert shown == {key: value for key, value in lineage.items() if key[1] not in kept_only_in_lineage}

@@ -46,7 +46,8 @@ def test_the_more_trusted_source_wins_over_the_newer_value() -> None:
         "Contact",
         "1",
     )
-    assert row["rule"] == "most recent valid value of the most trusted source"
+    assert row["rule"] == "trusted source"
+    assert row["lost_values"] == ["NEW (crm/Contact/2)"]
 
 
 def test_a_value_of_a_less_trusted_source_wins_where_the_trusted_one_has_none() -> None:
@@ -136,7 +137,7 @@ def test_no_part_of_another_address_fills_a_gap_except_the_country() -> None:
     )
     assert "region" not in found
     assert (found["country"]["value"], found["country"]["source_id"]) == ("DE", "2")
-    assert found["country"]["rule"] == "country of another record, as the address has none"
+    assert found["country"]["rule"] == "taken from another record, as the address that won has none"
 
 
 def test_the_phone_of_a_record_without_one_is_its_mobile() -> None:
@@ -169,10 +170,18 @@ def test_a_ghost_feeds_no_field() -> None:
     assert "tax_id" not in found
 
 
-def test_a_customer_known_only_from_ghosts_is_described_by_them_and_says_so() -> None:
-    found = lineage(record("1", verdict="ghost", full_name="Ghost"), record("2", verdict="ghost", gender="male"))
-    assert found["display_name"]["value"] == "Ghost"
-    assert found["gender"]["rule"].startswith("customer known only from ghosts: ")
+def test_a_customer_known_only_from_ghosts_has_no_fields() -> None:
+    assert lineage(record("1", verdict="ghost", full_name="Ghost"), record("2", verdict="ghost", gender="male")) == {}
+
+
+def test_a_ghost_is_not_even_among_the_values_that_lost() -> None:
+    found = lineage(
+        record("1", verdict="ghost", industry="retail"), record("2", industry="bank"), record("3", industry="Bank")
+    )
+    assert (found["industry"]["rule"], found["industry"]["lost_values"]) == (
+        "all records that have a value agree",
+        None,
+    )
 
 
 def test_a_deleted_record_feeds_a_field_only_where_no_other_has_it() -> None:
@@ -235,3 +244,72 @@ def test_the_only_record_of_a_customer_is_called_that() -> None:
     assert {
         row["rule"] for row in lineage(record("1", full_name="Ann Lee", email="a@a.com", city="Bonn")).values()
     } == {"the only record"}
+
+
+def test_the_value_in_most_records_beats_a_newer_one_and_every_loser_is_kept_with_its_record() -> None:
+    row = lineage(
+        record("1", industry="bank"),
+        record("2", industry="Bank"),
+        record("3", industry="retail", modified_at=datetime(2026, 1, 1)),
+        record("4", industry="pub"),
+    )["industry"]
+    assert (row["value"], row["rule"]) == ("bank", "most frequent")
+    assert row["lost_values"] == ["retail (crm/Contact/3)", "pub (crm/Contact/4)"]
+
+
+def test_a_name_as_its_country_writes_it_beats_a_transcription_and_no_other_name() -> None:
+    china = {"country": "CN", "family_name": "Wang"}
+    assert (
+        values(
+            record("1", full_name="Wang Wei", given_name="Wei", source_system="erp", **china),
+            record("2", full_name="王伟", given_name="伟", country="CN", family_name="王"),
+        )["display_name"]
+        == "王伟"
+    )
+    assert (
+        values(
+            record("1", full_name="Ann Lee", given_name="Ann", family_name="Lee", country="GB", source_system="web"),
+            record("2", full_name="李安", given_name="安", family_name="李", country="GB", source_system="erp"),
+        )["display_name"]
+        == "Ann Lee"
+    )
+
+
+def test_a_name_that_others_bear_beats_a_slip_of_the_keyboard_in_a_more_trusted_source() -> None:
+    found = lineage(
+        record("1", full_name="Ann Kellly", given_name="Ann", family_name="Kellly", source_system="erp"),
+        record("2", full_name="Ann Kelly", given_name="Ann", family_name="Kelly"),
+        record("3", "c2", full_name="Ann Kelly", given_name="Ann", family_name="Kelly"),
+    )
+    assert (found["display_name"]["value"], found["display_name"]["rule"]) == ("Ann Kelly", "verified")
+    assert found["family_name"]["lost_values"] == ["Kellly (erp/Contact/1)"]
+
+
+def test_a_company_name_with_its_legal_form_beats_a_short_one() -> None:
+    firm = {"party_type": "organisation"}
+    found = values(
+        record("1", company_name="Acme", source_system="erp", **firm),
+        record("2", company_name="Acme Ltd", company_legal_form="ltd", **firm),
+    )
+    assert (found["display_name"], found["company_name"]) == ("Acme Ltd", "Acme Ltd")
+
+
+def test_a_landline_is_the_phone_number_where_a_more_trusted_source_has_the_mobile_there() -> None:
+    with warehouse() as con:
+        fill(con, [record("1", phone="+491701", source_system="erp"), record("2", phone="+49301")])
+        insert(con, "standard.phone", {"value": "0170 1", "e164": "+491701", "kind": "mobile"})
+        build(con, "golden.customer_lineage")
+        (row,) = rows(con, "from golden.customer_lineage where field = 'phone'")
+    assert (row["value"], row["rule"]) == ("+49301", "verified")
+
+
+def test_a_missing_postal_code_is_completed_only_with_one_that_the_city_is_known_to_have() -> None:
+    bonn = {"city": "Bonn", "street": "High St", "region": "NRW", "country": "DE"}
+    known = record("9", "c2", city="Bonn", postal_code="53113")
+    assert values(record("1", **bonn), record("2", postal_code="53111"), known)["postal_code"] == "53111"
+    assert "postal_code" not in values(record("1", **bonn), record("2", postal_code="89073"), known)
+
+
+def test_a_steward_who_overrides_leaves_the_value_of_the_records_on_show() -> None:
+    row = lineage(record("1", owner="Ann"), decisions=(override(1, "owner", "Bob"),))["owner"]
+    assert row["lost_values"] == ["Ann (crm/Contact/1)"]
