@@ -16,8 +16,10 @@ with weight (evidence, weight, words) as (
         ('placeholder_name', 0.60, 'the name is a placeholder'),
         ('mash_name', 0.55, 'the name is letters typed at random'),
         ('no_letters_name', 0.50, 'the name has no letters'),
+        ('leftover_name', 0.50, 'the name says that the record is not to be used'),
         ('no_name', 0.30, 'no name at all'),
-        ('numbers_in_sequence', 0.35, 'phone numbers of records by the same user follow each other'),
+        ('survey_unknown', 0.35, 'asked in a survey, nobody was found or knew of the company'),
+        ('numbers_in_sequence', 0.35, 'phone numbers of records by the same user follow each other closely'),
         ('created_in_bulk', 0.30, 'created in bulk by one user within minutes'),
         ('blocked', 0.30, 'blocked in its system'),
         ('deleted', 0.25, 'deleted in its system'),
@@ -31,6 +33,7 @@ with weight (evidence, weight, words) as (
         ('phone_placeholder', 0.20, 'the phone number is a placeholder'),
         ('phone_impossible', 0.10, 'the phone number does not exist'),
         ('phone_shared', 0.15, 'the phone number is that of five customers or more'),
+        ('duplicate_left', 0.10, 'a duplicate left over: its system works with another record of the customer'),
         ('never_active', 0.15, 'no contact with the customer was ever recorded'),
         ('never_traded', 0.15, 'no order, invoice or open opportunity of the customer'),
         ('traded', -0.60, 'the customer has orders, invoices or payments'),
@@ -47,7 +50,11 @@ record as (
         party.*,
         coalesce(
             xref.customer_id, party.source_system || '|' || party.source_object || '|' || party.source_id
-        ) as customer_id
+        ) as customer_id,
+        -- Two systems may hold the same nothing.
+        coalesce(
+            party.email, party.phone, party.mobile, party.street, party.tax_id, party.national_id
+        ) is not null as is_tangible
     from core.party as party
     left join identity.customer_xref as xref
         on
@@ -80,7 +87,18 @@ event as (
     select source_system, party_source_object, party_source_id, 'activity' as kind
     from core.ticket
     union all
-    select source_system, party_source_object, party_source_id, 'activity' as kind
+    select
+        source_system,
+        party_source_object,
+        party_source_id,
+        case
+            when regexp_matches(lower(comment), 'wrong (person|number|address|company)|no such (person|customer|company)')
+                or regexp_matches(lower(comment), 'unknown (person|recipient|customer|at this)|^unknown\W*$|never heard of')
+                or regexp_matches(lower(comment), 'returned to sender|does not exist|empfänger unbekannt|unbekannt verzogen')
+                or regexp_matches(comment, '查无此人|没有此人|不认识|空号|号码不存在|打错电话|公司不存在')
+                then 'unknown'
+            else 'activity'
+        end as kind
     from core.survey_response
     union all
     select source_system, party_source_object, party_source_id, 'activity' as kind
@@ -113,9 +131,12 @@ customer as (
     select
         record.customer_id,
         count(distinct record.source_system) as systems,
+        min(case when record.is_tangible then record.source_system end) as first_system,
+        max(case when record.is_tangible then record.source_system end) as last_system,
         max(case when life.kind = 'trade' then 1 else 0 end) as traded,
         max(case when life.kind = 'pipeline' then 1 else 0 end) as in_pipeline,
-        max(case when life.kind = 'activity' then 1 else 0 end) as active
+        max(case when life.kind = 'activity' then 1 else 0 end) as active,
+        max(case when life.kind = 'unknown' then 1 else 0 end) as is_unknown
     from record
     left join (select distinct customer_id, kind from life) as life on record.customer_id = life.customer_id
     group by record.customer_id
@@ -180,30 +201,81 @@ numbered as (
         created_by,
         cast(substr(coalesce(mobile, phone), 2) as bigint) as number
     from record
-    where coalesce(mobile, phone) is not null and created_by is not null
+    -- Colleagues have neighbouring extensions.
+    where coalesce(mobile, phone) is not null and created_by is not null and parent_source_id is null
 ),
 
-sequence as (
-    select source_system, source_object, source_id
+-- Two neighbouring numbers are a couple's; three by one user are a list that somebody filled.
+run_of_numbers as (
+    select source_system, created_by, number
     from (
         select
             *,
-            lag(number) over (partition by source_system, created_by order by number, source_object, source_id)
-                as number_before,
-            lead(number) over (partition by source_system, created_by order by number, source_object, source_id)
-                as number_after
-        from numbered
-    ) as ordered
-    where number - number_before = 1 or number_after - number = 1
+            count(*) over (
+                partition by source_system, created_by
+                order by number
+                range between 20 preceding and 20 following
+            ) as neighbours
+        from (select distinct source_system, created_by, number from numbered) as used
+    ) as counted
+    where neighbours >= 3
+),
+
+sequence as (
+    select numbered.source_system, numbered.source_object, numbered.source_id
+    from numbered
+    inner join run_of_numbers
+        on
+            numbered.source_system = run_of_numbers.source_system
+            and numbered.created_by = run_of_numbers.created_by
+            and numbered.number = run_of_numbers.number
+),
+
+-- Records that something was recorded for, themselves and not only through their customer.
+in_use as (
+    select distinct record.source_system, record.source_object, record.source_id, record.customer_id
+    from named
+    inner join record
+        on named.source_system = record.source_system and named.party_source_id = record.source_id
+    where
+        (named.party_source_object is null or named.party_source_object = record.source_object)
+        and named.kind <> 'unknown'
+),
+
+left_over as (
+    select record.source_system, record.source_object, record.source_id
+    from record
+    inner join (select distinct source_system, source_object, customer_id from in_use) as used
+        on
+            record.source_system = used.source_system
+            and record.source_object = used.source_object
+            and record.customer_id = used.customer_id
+    left join in_use as own
+        on
+            record.source_system = own.source_system
+            and record.source_object = own.source_object
+            and record.source_id = own.source_id
+    where own.source_id is null
 ),
 
 fact as (
     select
         record.*,
         customer.systems,
+        coalesce(
+            record.source_system not in (customer.first_system, customer.last_system)
+            or customer.first_system <> customer.last_system, false
+        ) as is_known_elsewhere,
         customer.traded,
         customer.in_pipeline,
         customer.active,
+        customer.is_unknown,
+        left_over.source_id is not null as is_left_over,
+        coalesce(
+            record.full_name_raw,
+            nullif(concat_ws(' ', record.given_name_raw, record.family_name_raw), ''),
+            record.company_name_raw
+        ) as name_raw,
         known.trade as trade_is_known,
         known.activity as activity_is_known,
         coalesce(
@@ -234,6 +306,11 @@ fact as (
             record.source_system = sequence.source_system
             and record.source_object = sequence.source_object
             and record.source_id = sequence.source_id
+    left join left_over
+        on
+            record.source_system = left_over.source_system
+            and record.source_object = left_over.source_object
+            and record.source_id = left_over.source_id
 ),
 
 found as (
@@ -247,6 +324,19 @@ found as (
     union all
     -- A record that lends a birth date or a country to one of the same customer needs no name of its own.
     select source_system, source_object, source_id, 'no_name' from fact where has_no_name and systems = 1
+    union all
+    select source_system, source_object, source_id, 'leftover_name' from fact
+    where
+        coalesce(name_problem, '') <> 'placeholder'
+        and (
+            regexp_matches(lower(name_raw), '\b(do ?n.?t|do not|never) use\b|\b(to be|please) deleted?\b|\bdelete me\b')
+            or regexp_matches(lower(name_raw), '^(old\W+)?(closed|deleted|inactive|obsolete|duplicate)\W*$|\bnicht (mehr )?verwenden\b')
+            or regexp_matches(name_raw, '请勿使用|不要使用|勿用|待删除|已删除|作废|停用|废弃')
+        )
+    union all
+    select source_system, source_object, source_id, 'survey_unknown' from fact where is_unknown = 1
+    union all
+    select source_system, source_object, source_id, 'duplicate_left' from fact where is_left_over
     union all
     select source_system, source_object, source_id, 'numbers_in_sequence' from fact where is_in_sequence
     union all
@@ -293,7 +383,7 @@ found as (
     union all
     select source_system, source_object, source_id, 'in_pipeline' from fact where in_pipeline = 1
     union all
-    select source_system, source_object, source_id, 'second_system' from fact where systems > 1
+    select source_system, source_object, source_id, 'second_system' from fact where is_known_elsewhere
     union all
     select source_system, source_object, source_id, 'official_id' from fact
     where tax_id is not null or national_id is not null
@@ -338,7 +428,7 @@ select
         when scored.score >= 0.5 then 'suspect'
         when
             coalesce(scored.score, 0) < 0.25
-            and (fact.traded = 1 or fact.in_pipeline = 1 or fact.active = 1 or fact.systems > 1)
+            and (fact.traded = 1 or fact.in_pipeline = 1 or fact.active = 1 or fact.is_known_elsewhere)
             then 'real'
         else 'unverified'
     end as verdict,

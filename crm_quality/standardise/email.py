@@ -103,7 +103,6 @@ def _is_placeholder(local: str, domain: str) -> bool:
         return True
     if local in word_set("placeholders", "locals") or is_repeated(local, 4) or is_dummy_number(local):
         return True
-    # a@a.com: one key, pressed where a name is asked for.
-    if len(local) == 1 and domain.partition(".")[0] == local:
-        return True
-    return len(local) >= 4 and is_keyboard_mash(local)
+    # a@a.com, qwe@qwe.com: but ibm@ibm.com is a mailbox.
+    is_twice = local == domain.partition(".")[0]
+    return is_keyboard_mash(local, least=3 if is_twice else 4) or (is_twice and is_repeated(local, 1))

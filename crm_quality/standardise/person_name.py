@@ -316,12 +316,12 @@ def _problem(display: str, parts: _Parts) -> str | None:
     if lower in word_set("placeholders", "names") or _MASKED.search(display):
         return "placeholder"
     fields = [part.casefold() for part in (parts.given, parts.family) if part]
-    if _are_no_names(words) or _are_no_names(fields) or is_placeholder_word(display):
+    if _are_no_names(words) or _are_no_names(fields) or is_placeholder_word(display) or is_test_word(display):
         return "placeholder"
     bare = lower.replace(" ", "")
     if is_repeated(bare) or any(is_repeated(word, 4) for word in words):
         return "placeholder"
-    if all(is_keyboard_mash(word) for word in words) or is_keyboard_mash(bare):
+    if all(is_keyboard_mash(word) for word in words) or is_keyboard_mash(bare, least=3):
         return "keyboard mash"
     return None
 

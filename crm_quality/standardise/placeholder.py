@@ -44,17 +44,18 @@ def is_dummy_number(digits: str, least: int = 5) -> bool:
     return len(steps) == 1 and steps <= {0, 1, 9}
 
 
-def is_keyboard_mash(word: str) -> bool:
-    """Whether a word was drummed on the keyboard: asdf, qweqwe, lkjhg, sdfkjhg.
+def is_keyboard_mash(word: str, least: int = 4) -> bool:
+    """Whether a word of at least `least` letters was drummed on the keyboard: asdf, qweqwe, fghj, sdfkjhg.
 
     Meant to miss rather than to hit a name: Wert, Trew, Ng, Krč and Chrst are names.
     """
     word = word.casefold()
-    if len(word) < 4 or not (word.isascii() and word.isalpha()):
+    if len(word) < least or not (word.isascii() and word.isalpha()):
         return False
     if len(word) >= 6 and not _VOWELS.intersection(word):
         return True
-    if len(word) >= 5 and any(word in row or word[::-1] in row for row in _ROWS):
+    is_pronounceable = bool(_VOWELS.intersection(word))
+    if (len(word) >= 5 or not is_pronounceable) and any(word in row or word[::-1] in row for row in _ROWS):
         return True
     return _is_row_starts(word) or _is_repeated_run(word)
 
