@@ -12,6 +12,7 @@ from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.pairs import build_pairs
 from crm_quality.identity.review import build_review_queue
 from crm_quality.marts.customer_value import build_customer_value
+from crm_quality.quality.ghost_forecast import build_ghost_forecast
 from crm_quality.sql_model import tables_read
 from crm_quality.standardise.lookups import LOOKUPS, build_lookup
 
@@ -83,6 +84,16 @@ def _review(run: OpenRun) -> None:
     build_review_queue(run.con)
 
 
+def _forecast(run: OpenRun) -> Mapping[str, Any]:
+    report = build_ghost_forecast(run.con)
+    return {
+        "model": report.status,
+        "confirmed ghosts": report.confirmed_ghosts,
+        "confirmed real": report.confirmed_real,
+        "AUC on records held out": report.auc if report.auc is not None else "not measured",
+    }
+
+
 def _value(run: OpenRun) -> Mapping[str, Any]:
     report = build_customer_value(run.con)
     return {f"model, {party_type}": model for party_type, model in report.models.items()}
@@ -138,6 +149,18 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         _review,
         ["identity.pair", "identity.conflict", "identity.customer_xref"],
         "Doubtful pairs for a steward to decide, the ones worth most first.",
+    ),
+    PythonTable(
+        "quality.ghost_forecast",
+        _forecast,
+        ["core.party", "quality.ghost_verdict"],
+        "New records without a verdict that were entered as ghosts are: how likely each is to become one, and why.",
+    ),
+    PythonTable(
+        "quality.ghost_forecast_model",
+        _made_with_the_table_it_reads,
+        ["quality.ghost_forecast"],
+        "What the ghost forecast learnt from and how well it tells ghosts apart, or why there is none.",
     ),
     PythonTable(
         "marts.customer_value",

@@ -98,6 +98,50 @@ def test_a_ghost_is_called_one_with_its_reasons(con: duckdb.DuckDBPyConnection, 
     assert "no order, invoice or open opportunity of the customer" in found[2].split("; ")
 
 
+@pytest.mark.parametrize(
+    "name", ["ACME Ltd (do not use)", "old - closed", "待删除", "Please delete", "nicht mehr verwenden"]
+)
+def test_a_name_that_says_it_is_not_to_be_used_is_taken_at_its_word(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    party(con, "left", full_name_raw=name, **NOTHING)
+    found = verdict(con, "left")
+    assert found[0] == "ghost"
+    assert "the name says that the record is not to be used" in found[2]
+
+
+@pytest.mark.parametrize("name", ["Delete Family", "Closed Loop Partners", "Max User"])
+def test_a_name_with_such_a_word_in_it_is_a_name(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    party(con, "left", full_name_raw=name)
+    assert "not to be used" not in verdict(con, "left")[2]
+
+
+def test_a_survey_that_found_nobody_speaks_for_a_ghost_and_is_no_activity(con: duckdb.DuckDBPyConnection) -> None:
+    party(con, "nobody", **NOTHING)
+    party(con, "somebody")
+    add(con, "survey_response", "crm|Survey|1", party_source_id="nobody", comment="查无此人")
+    add(con, "survey_response", "crm|Survey|2", party_source_id="somebody", comment="cause of the delay is unknown")
+    found = verdict(con, "nobody")
+    assert found[0] == "ghost"
+    assert "nobody was found" in found[2]
+    assert "no contact with the customer was ever recorded" in found[2]
+    assert verdict(con, "somebody")[0] == "real"
+
+
+def test_a_duplicate_beside_the_record_in_use_says_so_and_is_no_ghost(con: duckdb.DuckDBPyConnection) -> None:
+    party(con, "used", customer="C1")
+    party(con, "left", customer="C1")
+    add(con, "sales_order", "crm|Order|2", party_source_id="used")
+    assert verdict(con, "left")[0] == "real"
+    assert "a duplicate left over" in verdict(con, "left")[2]
+    assert "a duplicate left over" not in verdict(con, "used")[2]
+
+
+def test_two_systems_that_hold_the_same_nothing_do_not_vouch_for_each_other(con: duckdb.DuckDBPyConnection) -> None:
+    party(con, "mash", customer="C1", name_problem="keyboard mash", **NOTHING)
+    party(con, "erp|KNA1|mash2", customer="C1", name_problem="keyboard mash", **NOTHING)
+    assert verdict(con, "mash")[0] == "ghost"
+    assert "another system" not in verdict(con, "mash")[2]
+
+
 def test_a_collective_account_stays_a_ghost_however_much_it_buys(con: duckdb.DuckDBPyConnection) -> None:
     party(con, "cpd", is_one_time=True)
     add(con, "sales_order", "crm|Order|2", party_source_id="cpd")
@@ -172,7 +216,7 @@ def test_records_made_in_bulk_with_numbers_in_sequence_are_ghosts(con: duckdb.Du
     found = verdict(con, "b7")
     assert found[0] == "ghost"
     assert "created in bulk by one user within minutes" in found[2]
-    assert "phone numbers of records by the same user follow each other" in found[2]
+    assert "phone numbers of records by the same user follow each other closely" in found[2]
     assert verdict(con, "o7")[0] == "unverified"
 
 
@@ -180,6 +224,12 @@ def test_records_made_in_bulk_alone_are_no_ghosts(con: duckdb.DuckDBPyConnection
     bulk(con, 12, lambda number: f"+86139{number * 977:08d}")
     found = verdict(con, "b7")
     assert found[0] in ("unverified", "suspect")
+
+
+def test_two_neighbouring_numbers_are_a_couples_and_no_list(con: duckdb.DuckDBPyConnection) -> None:
+    for name, number in (("he", "+8613900000001"), ("she", "+8613900000002")):
+        party(con, name, created_by="u", mobile=number)
+    assert "follow each other" not in verdict(con, "he")[2]
 
 
 def test_the_migration_of_a_whole_system_is_no_burst(con: duckdb.DuckDBPyConnection) -> None:
