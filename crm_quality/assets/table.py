@@ -24,6 +24,9 @@ OWNERS = {
     "published": "team:analytics",
 }
 
+# The whole lineage is in the metadata.
+ORIGINS_SHOWN = 6
+
 Build = Callable[[OpenRun], Mapping[str, Any] | None]
 
 
@@ -58,7 +61,7 @@ def table_asset(
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": rows,
-                "dagster/column_schema": column_schema(warehouse, schema, table),
+                "dagster/column_schema": column_schema(warehouse, schema, table, extra.get("dagster/column_lineage")),
                 "dagster/table_name": name,
                 "seconds": round(seconds, 3),
                 "extract_date": warehouse.run.extract_date.isoformat(),
@@ -120,11 +123,27 @@ def check_result(outcome: CheckOutcome) -> dg.AssetCheckResult:
     )
 
 
-def column_schema(warehouse: OpenRun, schema: str, table: str) -> dg.TableSchema:
-    """The columns of a table with types and comments."""
+def column_schema(
+    warehouse: OpenRun, schema: str, table: str, lineage: dg.TableColumnLineage | None = None
+) -> dg.TableSchema:
+    """The columns of a table with types, comments and origins: the open-source pages draw no lineage of columns."""
     rows = warehouse.con.execute(
         "select column_name, data_type, comment from duckdb_columns() "
         "where database_name = current_database() and schema_name = ? and table_name = ? order by column_index",
         [schema, table],
     ).fetchall()
-    return dg.TableSchema(columns=[dg.TableColumn(name, kind, description=comment) for name, kind, comment in rows])
+    origins = lineage.deps_by_column if lineage else {}
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name, kind, description=_with_origins(comment, origins.get(name, [])))
+            for name, kind, comment in rows
+        ]
+    )
+
+
+def _with_origins(comment: str | None, origins: Sequence[dg.TableColumnDep]) -> str | None:
+    if not origins:
+        return comment
+    names = [f"{'.'.join(origin.asset_key.path)}.{origin.column_name}" for origin in origins]
+    more = f" and {len(names) - ORIGINS_SHOWN} more" if len(names) > ORIGINS_SHOWN else ""
+    return f"{comment or ''}\n\nFrom {', '.join(names[:ORIGINS_SHOWN])}{more}".strip()
