@@ -32,7 +32,7 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
         key=["raw", table],
         group_name="raw",
         description=(
-            f"{name} of {source.system or source.name}, verbatim: every line of `{source_object.files}` of the day. "
+            f"{name} of {source.system or source.name}, verbatim: every line of `{' '.join(source_object.files)}` of the day. "
             + (f"Becomes {', '.join(source_object.maps)}." if source_object.maps else "Others look it up.")
         ),
         owners=[OWNERS["raw"]],

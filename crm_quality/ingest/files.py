@@ -12,6 +12,9 @@ from crm_quality.ingest.archive import members
 from crm_quality.project import Project
 from crm_quality.sources.layout import Source, SourceObject
 
+_KINDS = ("csv", "tsv", "txt", "xlsx", "json", "jsonl", "ndjson", "parquet")
+_PART_NUMBER = re.compile(r"([ _.-]+\(?\d+\)?)+$")
+
 
 @dataclass(frozen=True, order=True)
 class Part:
@@ -80,8 +83,9 @@ def find_files(project: Project, source: Source, name: str, day: date) -> list[P
         folders = folders[:1]
     parts = [part for folder in folders for part in _matching(folder, source_object)]
     if not parts and source_object.required:
+        wanted = " or ".join(map(repr, source_object.files))
         raise SourceError(
-            f"{source.name}.{name}: no file {source_object.files!r} in {folders[0]} for {day}. "
+            f"{source.name}.{name}: no file {wanted} in {folders[0]} for {day}. "
             f"Deliver it, or set `required: false` for this object in sources/{source.name}.yaml."
         )
     _refuse_links_outside(project, source, parts)
@@ -89,7 +93,10 @@ def find_files(project: Project, source: Source, name: str, day: date) -> list[P
 
 
 def _matching(folder: Path, source_object: SourceObject) -> list[Part]:
-    pattern = source_object.files
+    return sorted({part for pattern in source_object.files for part in _found(folder, pattern)})
+
+
+def _found(folder: Path, pattern: str) -> list[Part]:
     if "/" in pattern:
         folder, pattern = folder / pattern.rpartition("/")[0], pattern.rpartition("/")[2]
     if not folder.is_dir():
@@ -98,17 +105,27 @@ def _matching(folder: Path, source_object: SourceObject) -> list[Part]:
     for file in folder.iterdir():
         if file.name.startswith((".", "~$")) or not file.is_file():
             continue
-        wanted = _fits(file.name, pattern) or _fits(file.name, f"{pattern}.gz")
+        wanted = _fits(file.name, pattern)
         if file.suffix.lower() != ".zip":
             found += [Part(file)] if wanted else []
             continue
         # A ZIP that is itself asked for gives all its members.
         found += [Part(file, name) for name in members(file) if wanted or _fits(PurePosixPath(name).name, pattern)]
-    return sorted(found)
+    return found
 
 
 def _fits(name: str, pattern: str) -> bool:
-    return fnmatchcase(name.casefold(), pattern.casefold())
+    """Whether a file's name fits, whatever its case and with or without `.gz`.
+
+    `Account.*` is every kind of file that can be read, and its numbered parts such as `Account_2.csv`; it is not
+    `AccountPartner.csv`.
+    """
+    name, pattern = name.casefold().removesuffix(".gz"), pattern.casefold().removesuffix(".gz")
+    if not pattern.endswith(".*"):
+        return fnmatchcase(name, pattern)
+    stem, _, kind = name.rpartition(".")
+    stems = (stem, _PART_NUMBER.sub("", stem))
+    return kind in _KINDS and any(fnmatchcase(one, pattern[:-2]) for one in stems)
 
 
 def _refuse_links_outside(project: Project, source: Source, parts: list[Part]) -> None:

@@ -49,24 +49,25 @@ def closest(name: str, headers: Iterable[str]) -> str | None:
 def missing_columns(source: Source, name: str, headers: list[str]) -> Iterator[MissingColumn]:
     """Mapped columns that the files of an object lack, also those that other objects look up in it."""
     for table, mapping in source.objects[name].maps.items():
-        yield from _missing(table, mapping, headers)
+        yield from _missing(source, table, mapping, headers)
     prefixed = [f"{name}.{header}" for header in headers]
     for other in source.objects.values():
         for table, mapping in other.maps.items():
             for column, spec in mapping.columns.items():
                 for names in spec.parts:
-                    if mapping.looks_up(name, names[0]) and find(names, prefixed) is None:
+                    if all(mapping.looks_up(name, header) for header in names) and find(names, prefixed) is None:
                         yield MissingColumn(table, column, names, closest(names[0], prefixed), spec.optional)
 
 
-def _missing(table: str, mapping: Mapping, headers: list[str]) -> Iterator[MissingColumn]:
+def _missing(source: Source, table: str, mapping: Mapping, headers: list[str]) -> Iterator[MissingColumn]:
+    def is_elsewhere(header: str) -> bool:
+        return any(mapping.looks_up(name, header) for name in mapping.look_up)
+
     for column, spec in mapping.columns.items():
-        own = [names for names in spec.parts if not any(mapping.looks_up(name, names[0]) for name in mapping.look_up)]
-        for names in own:
-            if find(names, headers) is None:
+        for names in spec.parts:
+            if not any(map(is_elsewhere, names)) and find(names, headers) is None:
                 yield MissingColumn(table, column, names, closest(names[0], headers), spec.optional)
-    keys = [key for pairs in mapping.look_up.values() for key in pairs.values()]
-    for key in [*mapping.where, *keys]:
-        elsewhere = any(mapping.looks_up(name, key) for name in mapping.look_up)
-        if not elsewhere and find([key], headers) is None:
-            yield MissingColumn(table, key, (key,), closest(key, headers))
+    keys = {key: not source.objects[name].required for name, on in mapping.look_up.items() for key in on.values()}
+    for key, optional in (keys | dict.fromkeys(mapping.where, False)).items():
+        if not is_elsewhere(key) and find([key], headers) is None:
+            yield MissingColumn(table, key, (key,), closest(key, headers), optional)

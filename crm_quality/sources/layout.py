@@ -114,16 +114,20 @@ class Mapping(_Strict):
     @model_validator(mode="before")
     @classmethod
     def _needed_columns(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or not value.get("needs"):
+        if not isinstance(value, dict) or not isinstance(value.get("columns"), dict):
             return value
-        unknown = set(value["needs"]) - set(value.get("columns", {}))
+        # A column set to nothing is one that is taken out of those it was copied with.
+        value = {**value, "columns": {name: column for name, column in value["columns"].items() if column is not None}}
+        if not value.get("needs"):
+            return value
+        unknown = set(value["needs"]) - set(value["columns"])
         if unknown:
             raise ValueError(f"needs names {sorted(unknown)}, which no column maps")
         columns = {
             name: {"optional": True, **_column(column)}
             if name not in value["needs"] and isinstance(_column(column), dict)
             else column
-            for name, column in value.get("columns", {}).items()
+            for name, column in value["columns"].items()
         }
         return {**value, "columns": columns}
 
@@ -156,7 +160,7 @@ class Format(_Strict):
 class SourceObject(_Strict):
     """One object of a source: its files and what they map to; nothing where others only look it up."""
 
-    files: str
+    files: Names
     required: bool = True
     sheet: str | None = None
     format: "Format | None" = Field(default=None, description="what its files do otherwise than the source's")
