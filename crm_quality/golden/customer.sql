@@ -135,63 +135,17 @@ member as (
     group by xref.customer_id
 ),
 
-contact as (
-    select
-        source_system,
-        party_source_object,
-        party_source_id,
-        max(happened_at) as last_activity_at
-    from (
-        select
-            interaction.source_system,
-            interaction.party_source_object,
-            interaction.party_source_id,
-            interaction.happened_at
-        from core.interaction as interaction
-        where not interaction.is_deleted
-        union all
-        select
-            sales_order.source_system,
-            sales_order.party_source_object,
-            sales_order.party_source_id,
-            cast(sales_order.ordered_on as timestamp) as happened_at
-        from core.sales_order as sales_order
-        where not sales_order.is_cancelled
-    ) as event
-    cross join meta.current_run as run
-    where cast(event.happened_at as date) <= run.extract_date
-    group by event.source_system, event.party_source_object, event.party_source_id
-),
-
--- An id stands for the record of the named object; where none is named, for the first object that has it.
-reference as (
-    select
-        customer_id,
-        source_system,
-        source_object,
-        source_id
-    from identity.customer_xref
-    union all
-    select
-        arg_min(customer_id, source_object) as customer_id,
-        source_system,
-        '' as source_object,
-        source_id
-    from identity.customer_xref
-    group by source_system, source_id
-),
-
 activity as (
     select
-        reference.customer_id,
-        max(contact.last_activity_at) as last_activity_at
-    from contact
-    inner join reference
-        on
-            contact.source_system = reference.source_system
-            and coalesce(contact.party_source_object, '') = reference.source_object
-            and contact.party_source_id = reference.source_id
-    group by reference.customer_id
+        child.customer_id,
+        max(child.happened_at) as last_activity_at
+    from golden.customer_child as child
+    cross join meta.current_run as run
+    where
+        child.child in ('interaction', 'sales_order')
+        and not child.is_void
+        and cast(child.happened_at as date) <= run.extract_date
+    group by child.customer_id
 ),
 
 scored as (

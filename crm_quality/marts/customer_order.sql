@@ -29,27 +29,9 @@ erp_with_orders as (
     where source.kind = 'erp'
 ),
 
--- An id stands for the record of the named object; where none is named, for the first object that has it.
-reference as (
-    select
-        customer_id,
-        source_system,
-        source_object,
-        source_id
-    from golden.customer_xref
-    union all
-    select
-        arg_min(customer_id, source_object) as customer_id,
-        source_system,
-        '' as source_object,
-        source_id
-    from golden.customer_xref
-    group by source_system, source_id
-),
-
 placed as (
     select
-        reference.customer_id,
+        child.customer_id,
         sales_order.source_system,
         sales_order.source_object,
         sales_order.source_id,
@@ -57,11 +39,12 @@ placed as (
         coalesce(sales_order.amount, case when line.currencies <= 1 then line.amount end) as amount,
         coalesce(sales_order.currency, line.currency) as currency
     from core.sales_order as sales_order
-    inner join reference
+    inner join golden.customer_child as child
         on
-            sales_order.source_system = reference.source_system
-            and coalesce(sales_order.party_source_object, '') = reference.source_object
-            and sales_order.party_source_id = reference.source_id
+            child.child = 'sales_order'
+            and sales_order.source_system = child.source_system
+            and sales_order.source_object = child.source_object
+            and sales_order.source_id = child.source_id
     left join order_line_total as line
         on
             sales_order.source_system = line.source_system

@@ -15,6 +15,8 @@ EXTRACT_DATE = date(2026, 11, 22)
 
 _KEYS = {"source_system": "varchar", "source_object": "varchar", "source_id": "varchar"}
 _REFERENCE = {**_KEYS, "extract_date": "date", "party_source_id": "varchar", "party_source_object": "varchar"}
+_TRADE = {"amount": "decimal(18, 4)", "currency": "varchar", "status": "varchar", "owner": "varchar"}
+_TALK = {"subject": "varchar", "channel": "varchar", "status": "varchar", "owner": "varchar"}
 
 TABLES: dict[str, dict[str, str]] = {
     "identity.customer_xref": {
@@ -57,6 +59,7 @@ TABLES: dict[str, dict[str, str]] = {
         "owner": "varchar",
         "status": "varchar",
         "lifecycle_stage": "varchar",
+        "parent_source_id": "varchar",
         "is_deleted": "boolean",
         "created_at": "timestamp",
         "modified_at": "timestamp",
@@ -64,9 +67,50 @@ TABLES: dict[str, dict[str, str]] = {
         "email_bounced_at": "timestamp",
         "email_bounce_reason": "varchar",
     },
-    "core.interaction": {**_REFERENCE, "is_deleted": "boolean", "happened_at": "timestamp"},
+    "core.opportunity": {
+        **_REFERENCE,
+        **_TRADE,
+        "name": "varchar",
+        "is_closed": "boolean",
+        "is_won": "boolean",
+        "close_date": "date",
+        "is_deleted": "boolean",
+        "created_at": "timestamp",
+    },
+    "core.interaction": {**_REFERENCE, **_TALK, "is_deleted": "boolean", "happened_at": "timestamp"},
+    "core.ticket": {**_REFERENCE, **_TALK, "opened_at": "timestamp", "closed_at": "timestamp"},
+    "core.survey_response": {
+        **_REFERENCE,
+        "kind": "varchar",
+        "score": "decimal(18, 4)",
+        "comment": "varchar",
+        "responded_at": "timestamp",
+    },
+    "core.loyalty_event": {
+        **_REFERENCE,
+        "kind": "varchar",
+        "points": "decimal(18, 4)",
+        "happened_at": "timestamp",
+    },
+    "core.referral": {
+        **_REFERENCE,
+        "referred_source_id": "varchar",
+        "status": "varchar",
+        "referred_at": "timestamp",
+    },
+    "core.campaign_response": {
+        **_REFERENCE,
+        "campaign": "varchar",
+        "channel": "varchar",
+        "response": "varchar",
+        "responded_at": "timestamp",
+    },
+    "core.invoice": {**_REFERENCE, **_TRADE, "invoiced_on": "date", "is_cancelled": "boolean"},
+    "core.payment": {**_REFERENCE, **_TRADE, "paid_on": "date", "method": "varchar"},
     "core.sales_order": {
         **_REFERENCE,
+        "owner": "varchar",
+        "status": "varchar",
         "ordered_on": "date",
         "amount": "decimal(18, 4)",
         "currency": "varchar",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crm_quality.publish.previous import TABLES as PREVIOUS
 from tests.golden.scenario import EXTRACT_DATE, MAPPED, Row, build, fill, insert, record, rows, warehouse
 
-GOLDEN = ("golden.customer_xref", "golden.customer_lineage", "golden.customer")
+GOLDEN = ("golden.customer_xref", "golden.customer_lineage", "golden.customer_child", "golden.customer")
 COMPUTED = {
     "customer_id", "source_systems", "record_count", "completeness", "quality_score", "ghost_verdict",
     "first_seen_at", "last_activity_at",

@@ -22,7 +22,14 @@ def run(con: duckdb.DuckDBPyConnection, day: date, owners: State, publish: bool 
     for table in ("core.party", "identity.customer_xref"):
         con.execute(f"delete from {table}")
     fill(con, [record(name, name, owner=owner, extract_date=day) for name, owner in owners.items()])
-    build(con, "golden.customer_xref", "golden.customer_lineage", "golden.customer", "golden.customer_history")
+    build(
+        con,
+        "golden.customer_xref",
+        "golden.customer_lineage",
+        "golden.customer_child",
+        "golden.customer",
+        "golden.customer_history",
+    )
     if publish:
         con.execute("create or replace table previous.customer_history as from golden.customer_history")
     return history(con)

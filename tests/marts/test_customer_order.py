@@ -26,7 +26,7 @@ def orders(*found: Row, lines: tuple[Row, ...] = (), names: tuple[str, ...] = ("
         customers(con, *names)
         insert(con, "core.sales_order", *found)
         insert(con, "core.order_line", *lines)
-        build(con, "golden.customer_xref", "marts.customer_order")
+        build(con, "golden.customer_xref", "golden.customer_child", "marts.customer_order")
         return rows(con, "from marts.customer_order order by source_system, source_id")
 
 
@@ -91,7 +91,7 @@ def test_where_an_erp_delivers_orders_those_of_a_crm_do_not_count_again() -> Non
         customers(con, "a")
         customers(con, "a", source_system="erp")
         insert(con, "core.sales_order", order("1", "a", DAY, 10), order("E1", "a", DAY, 10, source_system="erp"))
-        build(con, "golden.customer_xref", "marts.customer_order")
+        build(con, "golden.customer_xref", "golden.customer_child", "marts.customer_order")
         assert con.execute("select source_system from marts.customer_order").fetchall() == [("erp",)]
 
 
@@ -106,7 +106,7 @@ def test_an_id_without_an_object_stands_for_the_first_object_that_has_it() -> No
             order("1", "7", DAY, 10),
             order("2", "7", DAY, 10, party_source_object="Lead"),
         )
-        build(con, "golden.customer_xref", "marts.customer_order")
+        build(con, "golden.customer_xref", "golden.customer_child", "marts.customer_order")
         found = con.execute("select source_id, customer_id from marts.customer_order order by 1").fetchall()
         assert found == [("1", "a"), ("2", "b")]
 

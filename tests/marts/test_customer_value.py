@@ -58,7 +58,7 @@ def cdnow(real_data: Path) -> duckdb.DuckDBPyConnection:
         """
     )
     golden_customers(con, "select customer_id from identity.customer_xref")
-    build(con, "golden.customer_xref", "marts.customer_order", "marts.purchase_summary")
+    build(con, "golden.customer_xref", "golden.customer_child", "marts.customer_order", "marts.purchase_summary")
     value(con)
     return con
 
@@ -287,7 +287,7 @@ def test_an_order_of_the_erp_reaches_value_and_risk() -> None:
             order("1", "a", EXTRACT_DATE - timedelta(days=30), 10, source_system="erp"),
         )
         golden_customers(con, "select 'a' as customer_id")
-        build(con, "golden.customer_xref", "marts.customer_order", "marts.purchase_summary")
+        build(con, "golden.customer_xref", "golden.customer_child", "marts.customer_order", "marts.purchase_summary")
         value(con)
         assert [row["customer_id"] for row in rows(con, "from marts.churn_risk")] == ["a"]
 
