@@ -43,6 +43,12 @@ TABLES: dict[str, dict[str, str]] = {
         "crm_source_system": "varchar", "crm_source_id": "varchar", "erp_source_system": "varchar",
         "erp_source_id": "varchar", "currency": "varchar", "field": "varchar", "crm_value": "varchar",
         "erp_value": "varchar", "amount_difference": "decimal(18, 4)", "first_found_at": "date", "status": "varchar",
+        "owner": "varchar", "closed_at": "date",
+    },
+    "quality.reconciliation_check": {
+        "run_id": "varchar", "extract_date": "date", "step": "varchar", "outcome": "varchar", "currency": "varchar",
+        "items": "bigint", "left_amount": "decimal(18, 4)", "right_amount": "decimal(18, 4)",
+        "amount_difference": "decimal(18, 4)",
     },
     "quality.failure_history": {
         "check_id": "varchar", "table_name": "varchar", "source_system": "varchar", "source_object": "varchar",

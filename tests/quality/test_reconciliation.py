@@ -6,11 +6,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from scenario import TODAY, add, warehouse
+from scenario import TODAY, add, build, next_day, publish, warehouse
 
-from crm_quality.sql_model import load_models
-
-MODEL = next(model for model in load_models() if model.name == "quality.reconciliation_difference")
+TABLES = ("quality.reconciliation_item", "quality.reconciliation_difference", "quality.reconciliation_check")
 LONG_AGO = date(2026, 5, 1)
 
 
@@ -56,7 +54,7 @@ def order(con: duckdb.DuckDBPyConnection, source_id: str, customer: str = "K1", 
 
 
 def differences(con: duckdb.DuckDBPyConnection, columns: str) -> list[tuple[Any, ...]]:
-    MODEL.build(con)
+    build(con, *TABLES)
     return con.execute(f"select {columns} from quality.reconciliation_difference order by all").fetchall()
 
 
@@ -77,7 +75,11 @@ def test_amounts_of_several_currencies_are_not_added_up(con: duckdb.DuckDBPyConn
     party(con, "erp|KNA1|K2", "C2")
     order(con, "Z2", "K2", ordered_on=TODAY)
     order(con, "Z3", "K2", ordered_on=TODAY, currency="EUR")
-    assert differences(con, "kind, currency, amount_difference") == [("only_in_erp", None, None)]
+    assert differences(con, "kind, currency, amount_difference") == [
+        ("only_in_erp", "CNY", Decimal(-100)),
+        ("only_in_erp", "EUR", Decimal(-100)),
+    ]
+    assert con.execute("select count(distinct difference_id) from quality.reconciliation_difference").fetchone() == (2,)
 
 
 def won(con: duckdb.DuckDBPyConnection, source_id: str, **values: Any) -> None:
@@ -98,7 +100,7 @@ def test_a_won_opportunity_that_nobody_ordered(con: duckdb.DuckDBPyConnection) -
     won(con, "too young to tell", close_date=date(2026, 11, 1))
     won(con, "deleted", close_date=date(2026, 1, 10), is_deleted=True)
     won(con, "named by an order", close_date=date(2025, 1, 1))
-    order(con, "Z2", opportunity_source_id="named by an order", ordered_on=TODAY)
+    order(con, "Z2", opportunity_source_id="named by an order", ordered_on=TODAY, amount=500)
     assert differences(con, "kind, customer_id, crm_source_id, crm_value, amount_difference") == [
         ("won_without_order", "C1", "no order", "500.0000", Decimal(500))
     ]
@@ -173,20 +175,31 @@ def test_a_difference_keeps_its_id_and_first_day_and_closes_when_it_is_gone(
 ) -> None:
     order(con, "Z2")
     order(con, "Z3")
-    MODEL.build(con)
-    con.execute("drop table previous.reconciliation_difference")
-    con.execute("create table previous.reconciliation_difference as from quality.reconciliation_difference")
-    con.execute("update meta.current_run set run_id = 'run-2', extract_date = date '2026-11-22'")
+    build(con, *TABLES)
+    publish(con, "quality.reconciliation_difference")
+    next_day(con, date(2026, 11, 22), "run-2")
     con.execute("update identity.customer_xref set customer_id = 'C9'")  # merged into another since
     invoice(con, "V2", "Z2", 100)
     order(con, "Z4")
-    columns = "crm_source_id, status, first_found_at, run_id"
+    columns = "crm_source_id, status, first_found_at, closed_at, run_id"
     assert differences(con, columns) == [
-        ("Z2", "closed", date(2026, 11, 21), "run-2"),
-        ("Z3", "open", date(2026, 11, 21), "run-2"),
-        ("Z4", "open", date(2026, 11, 22), "run-2"),
+        ("Z2", "closed", date(2026, 11, 21), date(2026, 11, 22), "run-2"),
+        ("Z3", "open", date(2026, 11, 21), None, "run-2"),
+        ("Z4", "open", date(2026, 11, 22), None, "run-2"),
     ]
     assert con.execute("select count(distinct difference_id) from quality.reconciliation_difference").fetchone() == (3,)
+
+
+def test_a_difference_stays_open_while_its_system_sends_nothing(con: duckdb.DuckDBPyConnection) -> None:
+    order(con, "Z2")
+    build(con, *TABLES)
+    publish(con, "quality.reconciliation_difference")
+    next_day(con, date(2026, 11, 22), "run-2")
+    con.execute("delete from core.sales_order where source_id = 'Z2'")
+    con.execute("update meta.source set extract_date = null where source_system = 'erp'")
+    assert differences(con, "crm_source_id, status, closed_at") == [("Z2", "open", None)]
+    con.execute("update meta.source set extract_date = date '2026-11-22'")
+    assert differences(con, "crm_source_id, status, closed_at") == [("Z2", "closed", date(2026, 11, 22))]
 
 
 def test_systems_that_keep_no_invoices_miss_none(con: duckdb.DuckDBPyConnection) -> None:
