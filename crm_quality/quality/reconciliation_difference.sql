@@ -27,7 +27,7 @@ with identified as (
                 '|', item.kind, coalesce(item.crm_source_system, ''), coalesce(item.crm_source_id, ''),
                 coalesce(item.erp_source_system, ''), coalesce(item.erp_source_id, ''), coalesce(item.field, ''),
                 -- one customer may trade in several currencies
-                case when starts_with(item.kind, 'only_in_') then coalesce(item.currency, '') else '' end
+                case when starts_with(item.kind, 'only_in_') then coalesce(item.currency, '') end
             )
         ) as difference_id
     from quality.reconciliation_item as item

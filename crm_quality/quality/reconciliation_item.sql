@@ -317,7 +317,7 @@ won_item as (
     select
         case
             when named.source_id is not null and named.other_currency is not null then 'won_amount_differs'
-            when named.source_id is not null and abs(won.amount - named.amount) > 0.01 then 'won_amount_differs'
+            when named.source_id is not null and abs(coalesce(won.amount, 0) - named.amount) > 0.01 then 'won_amount_differs'
             when named.source_id is not null or about_then.source_id is not null then 'agrees'
             when won.close_date < run.extract_date - 30 then 'won_without_order'
             else 'not due yet'
@@ -372,7 +372,7 @@ order_item as (
             when invoiced.source_id is null and sold.ordered_on < run.extract_date - 30 then 'order_without_invoice'
             when invoiced.source_id is null then 'not due yet'
             when invoiced.other_currency is not null then 'invoice_amount_differs'
-            when abs(sold.amount - invoiced.net) > 0.01 and abs(sold.amount - invoiced.gross) > 0.01
+            when abs(coalesce(sold.amount, 0) - invoiced.net) > 0.01 and abs(coalesce(sold.amount, 0) - invoiced.gross) > 0.01
                 then 'invoice_amount_differs'
             else 'agrees'
         end as kind,
@@ -478,6 +478,12 @@ outstanding as (
     from credited
 ),
 
+seller as (
+    select source_system, source_id, min(owner) as owner
+    from sold
+    group by source_system, source_id
+),
+
 invoice_item as (
     select
         case
@@ -500,9 +506,11 @@ invoice_item as (
         -- credit is a way of being paid
         case when outstanding.gross < 0 then outstanding.gross when outstanding.open_amount > 0 then outstanding.gross - outstanding.due else outstanding.paid end as right_amount,
         outstanding.other_currency is not null as currency_differs,
-        cast(null as varchar) as owner
+        seller.owner
     from outstanding
     cross join meta.current_run as run
+    left join seller
+        on outstanding.source_system = seller.source_system and outstanding.order_source_id = seller.source_id
 ),
 
 stray_payment as (

@@ -106,6 +106,14 @@ def test_a_won_opportunity_that_nobody_ordered(con: duckdb.DuckDBPyConnection) -
     ]
 
 
+def test_a_deal_without_amount_differs_from_what_was_ordered(con: duckdb.DuckDBPyConnection) -> None:
+    won(con, "no amount", close_date=LONG_AGO, amount=None)
+    order(con, "Z2", opportunity_source_id="no amount", ordered_on=TODAY, amount=70)
+    assert differences(con, "kind, crm_source_id, crm_value, erp_value, amount_difference") == [
+        ("won_amount_differs", "no amount", None, "70.0000", Decimal(-70))
+    ]
+
+
 def test_an_order_that_was_never_invoiced(con: duckdb.DuckDBPyConnection) -> None:
     order(con, "Z2", amount=80)
     order(con, "young", ordered_on=date(2026, 11, 1))

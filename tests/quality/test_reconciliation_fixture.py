@@ -143,9 +143,9 @@ def test_every_difference_is_found_with_its_amount_and_who_owns_it(con: duckdb.D
             ("invoice_without_order", "C1", None, "V99", "order_source_id", None, "O99", "CNY", amount("-5"), "li"),
             # V1a: 678.00 less 677.99 is a cent, within tolerance. V1b: 282.50 less 259.90 is 22.60, the credit of V1d.
             # V1c: 192.10 was paid. V10: 20 of 35 are missing.
-            ("invoice_overpaid", "C1", "V2", "P2", "amount", "700.0000", "750.0000", "CNY", amount("-50"), "li"),
-            ("payment_currency_differs", "C2", "V4", "P4", "currency", "EUR", "USD", "EUR", None, "wang"),
-            ("invoice_unpaid", "C5", "V10", None, "amount", "35.0000", "15.0000", "EUR", amount("20"), None),
+            ("invoice_overpaid", "C1", "V2", "P2", "amount", "700.0000", "750.0000", "CNY", amount("-50"), "back office"),
+            ("payment_currency_differs", "C2", "V4", "P4", "currency", "EUR", "USD", "EUR", None, "back office"),
+            ("invoice_unpaid", "C5", "V10", None, "amount", "35.0000", "15.0000", "EUR", amount("20"), "back office"),
             ("payment_without_invoice", "C1", None, "P00", "invoice_source_id", None, None, "CNY", amount("-8"), "li"),
         ],
         key=str,
