@@ -87,8 +87,15 @@ def evaluate(
         bool, typer.Option("--quality", help="The checks instead: what they find of known damage")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder for the threshold curve and the lists of all mistakes")
+    ] = None,
 ) -> None:
-    """Compare the published customers, or the checks, with a known truth: precision and recall."""
+    """Compare the published customers, or the checks, with a known truth: precision, recall, the worst mistakes.
+
+    Ghosts and related parties are measured, too, where ghost.csv and relation.csv lie beside the truth file.
+    """
+    from crm_quality.evaluate import Evaluation, write_report
     from crm_quality.evaluate import evaluate as evaluate_truth
     from crm_quality.quality.damage import measure_damage
 
@@ -100,6 +107,8 @@ def evaluate(
         else evaluate_truth(opened.golden, truth or known / "entity.csv")
     )
     typer.echo(result.to_json() if as_json else str(result))
+    if to and isinstance(result, Evaluation):
+        typer.echo("Wrote " + ", ".join(str(file) for file in write_report(result, to)), err=True)
 
 
 @app.command()
