@@ -40,6 +40,11 @@ class Project:
         return self.folder / "decisions.jsonl"
 
     @property
+    def expectations(self) -> Path:
+        """Rules of the project's own, added to the shipped ones: one `<schema>.<table>.json` per table."""
+        return self.folder / "expectations"
+
+    @property
     def published(self) -> Path:
         """What readers open: golden.duckdb and data_docs, links to the current version."""
         return self.folder / "published"
@@ -81,6 +86,10 @@ default_country: CN        # for phone numbers that name no country (ISO 3166)
 # keep_versions: 7         # published versions kept for `crm-quality rollback`
 # nightly_at: "02:00"
 # timezone: Asia/Shanghai
+# checks:                  # thresholds of the shipped rules; their ids are in quality.check_result
+#   core_party__email_present: {tolerate: 0.2}              # share of rows that may fail
+#   core_party__reviewed_lately: {days: 365, severity: warning}
+#   core_ticket__answered_in_time: {enabled: false}
 """
 
 SOURCE_TEMPLATE = """\

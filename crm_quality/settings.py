@@ -51,6 +51,10 @@ class Settings(BaseSettings):
         default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="time of the nightly run, HH:MM"
     )
     timezone: str = Field(default="UTC", description="IANA time zone of nightly_at")
+    checks: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="by check id: enabled, severity, tolerate (share of rows that may fail), or a threshold of the check",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -15,7 +15,7 @@ from crm_quality.errors import CrmQualityError
 from crm_quality.ingest.files import find_files, newest_date
 from crm_quality.ingest.staging import build_staging
 from crm_quality.project import Project
-from crm_quality.quality.suites import Suite, load_suites
+from crm_quality.quality.suites import Suite, project_suites
 from crm_quality.sources.layout import Source, canonical, load_sources
 from crm_quality.sql_model import SqlModel, load_models, tables_read
 
@@ -27,7 +27,7 @@ _SETTLED = timedelta(minutes=1)
 def build_definitions(project: Project) -> dg.Definitions:
     """The Dagster definitions of a project."""
     sources = load_sources(project)
-    suites = load_suites()
+    suites = project_suites(project)
     raw = raw_assets(sources)
     tables = [
         *(_staging_asset(sources, name) for name in canonical()),
@@ -46,7 +46,7 @@ def build_definitions(project: Project) -> dg.Definitions:
     ]
     names = [".".join(asset.key.path) for asset in [*raw, *tables]]
     results = results_asset([name for name in names if name not in _made_from_results(tables)])
-    published = published_asset([*names, *(".".join(key.path) for key in results.keys)])
+    published = published_asset([*names, *(".".join(key.path) for key in results.keys)], suites)
     job = dg.define_asset_job(
         JOB, selection=dg.AssetSelection.all(), description="Everything, from extracts to published."
     )

@@ -1,7 +1,7 @@
 """The last assets of a run: what the checks found, and the published file. Does not belong here: checks, file handling."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
@@ -10,6 +10,7 @@ from crm_quality.assets.warehouse import OpenRun
 from crm_quality.publish.versions import publish, refuse_if_doubtful
 from crm_quality.quality.data_docs import build_data_docs
 from crm_quality.quality.run import forget_other_results
+from crm_quality.quality.suites import Suite
 from crm_quality.run import count_run, note_step
 from crm_quality.warehouse import scalar
 
@@ -58,7 +59,7 @@ def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
     return asset
 
 
-def published_asset(names: Sequence[str]) -> dg.AssetsDefinition:
+def published_asset(names: Sequence[str], suites: Mapping[str, Suite]) -> dg.AssetsDefinition:
     """The file that readers open, made only from tables of this run whose critical checks passed."""
 
     @dg.asset(
@@ -76,7 +77,7 @@ def published_asset(names: Sequence[str]) -> dg.AssetsDefinition:
         con, project, run = warehouse.con, warehouse.project, warehouse.run
         count_run(con, run)
         started = time.perf_counter()
-        build_data_docs(con, project.data_docs, run.run_id)
+        build_data_docs(con, project.data_docs, run.run_id, suites)
         note_step(con, run, "published", "data docs", 1, time.perf_counter() - started)
         refuse_if_doubtful(con, run.run_id, list(names))
         started = time.perf_counter()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from crm_quality.quality.gx import shared_context
-from crm_quality.quality.suites import UNEXPECTED_ROWS, Check, Suite, load_suites
+from crm_quality.quality.suites import UNEXPECTED_ROWS, Check, Suite
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import (
@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 _SITE = "data_docs"
 
 
-def build_data_docs(
-    con: duckdb.DuckDBPyConnection, folder: Path, run_id: str, suites: Mapping[str, Suite] | None = None
-) -> Path:
+def build_data_docs(con: duckdb.DuckDBPyConnection, folder: Path, run_id: str, suites: Mapping[str, Suite]) -> Path:
     """Make folder/index.html from the results of a run; what was there before is replaced at once.
 
     Checks that do not apply are left out: Great Expectations knows only passed and failed.
     """
-    results = _results(con, run_id, load_suites() if suites is None else suites)
+    results = _results(con, run_id, suites)
     building = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)

@@ -270,11 +270,12 @@ def _settle(job: _Job, check: Check, verdict: Verdict, evaluated: Mapping[str, i
         except duckdb.Error as error:
             problem = f"its failing rows cannot be listed: {without_values(str(error))}"
             return _outcome(check, success=False, evaluated_rows=total, error=problem)
+    failed_rows = sum(failed.values())
     return _outcome(
         check,
-        verdict.success,
+        verdict.success or 0 < failed_rows <= check.tolerate * total,
         evaluated_rows=total,
-        failed_rows=sum(failed.values()),
+        failed_rows=failed_rows,
         sql=_sql_for_all(job.suite, check) if failed else "",
         by_source=tuple(
             SourceCount(system, max(evaluated.get(system, 0), failed.get(system, 0)), failed.get(system, 0))

@@ -7,13 +7,16 @@ import importlib.util
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
 from crm_quality.errors import CrmQualityError
+from crm_quality.project import Project
+from crm_quality.settings import FILE_NAME
 
 DIMENSIONS = ("completeness", "accuracy", "validity", "uniqueness", "consistency", "timeliness")
 SEVERITIES = ("critical", "warning", "info")
@@ -24,7 +27,7 @@ _SUITE_KEYS = {"name", "meta", "notes", "id", "expectations"}
 _SUITE_META = {"key", "great_expectations_version"}
 _EXPECTATION_KEYS = {"type", "kwargs", "meta", "severity", "description", "id", "notes"}
 _META_REQUIRED = ("check", "dimension", "owner", "why")
-_META = {*_META_REQUIRED, "column", "needs", "population"}
+_META = {*_META_REQUIRED, "column", "needs", "population", "parameters", "tolerate"}
 _CHECK_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 _TABLE_NAME = re.compile(r"^[a-z_]+\.[a-z_]+$")
 # What the derived columns of core are made from: a source maps `email`, never `email_problem`.
@@ -55,6 +58,7 @@ class Check:
     needs: tuple[tuple[str, ...], ...] = ()
     condition: str = ""
     population: str = ""
+    tolerate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,17 +88,58 @@ def expectations_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "expectations"
 
 
-def load_suites(folder: Path | None = None) -> dict[str, Suite]:
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+def project_suites(project: Project) -> dict[str, Suite]:
+    """The shipped suites, with the rules that the project adds in its own `expectations/` and what its settings change.
+
+    Raises CrmQualityError naming file, expectation and key.
+    """
+    overrides = project.settings.checks
+    if overrides:
+        _all_known(project, overrides)
+    return _with_own(project, overrides)
+
+
+def _with_own(project: Project, overrides: Overrides) -> dict[str, Suite]:
+    suites = load_suites(overrides=overrides)
+    if project.expectations.is_dir():
+        for table, own in load_suites(project.expectations, overrides).items():
+            suites[table] = _merged(suites[table], own) if table in suites else own
+    return suites
+
+
+def _all_known(project: Project, overrides: Overrides) -> None:
+    known = {check.check_id for suite in _with_own(project, {}).values() for check in suite.checks}
+    for name in sorted(set(overrides) - known):
+        close = get_close_matches(name, known, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise CrmQualityError(f"{project.folder / FILE_NAME}: checks.{name}: there is no such check{hint}")
+
+
+def _merged(shipped: Suite, own: Suite) -> Suite:
+    taken = {check.name for check in shipped.checks}
+    for check in own.checks:
+        if check.name in taken:
+            raise CrmQualityError(
+                f"{own.file}: meta.check: {check.name!r} is a rule of {shipped.table} already; give yours another name, "
+                f"or change the thresholds of the other in {FILE_NAME}"
+            )
+    return replace(shipped, checks=(*shipped.checks, *own.checks))
+
+
+def load_suites(folder: Path | None = None, overrides: Overrides | None = None) -> dict[str, Suite]:
     """All suites of a folder, by table. Raises CrmQualityError naming file, expectation and key."""
     folder = folder or expectations_folder()
     files = sorted(folder.glob("*.json"))
     if not files:
         raise CrmQualityError(f"{folder}: no suite (<schema>.<table>.json) is there")
-    return {suite.table: suite for suite in map(read_suite, files)}
+    return {suite.table: suite for suite in (read_suite(file, overrides) for file in files)}
 
 
-def read_suite(file: Path) -> Suite:
-    """One suite. Raises CrmQualityError naming file, expectation and key."""
+def read_suite(file: Path, overrides: Overrides | None = None) -> Suite:
+    """One suite. `overrides` says by check id which thresholds to change. Raises CrmQualityError naming file and key."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
@@ -114,7 +159,8 @@ def read_suite(file: Path) -> Suite:
     expectations = content.get("expectations")
     if not isinstance(expectations, list) or not expectations:
         raise CrmQualityError(f"{file}: expectations: give a list with at least one expectation")
-    checks = tuple(_check(file, table, number, entry) for number, entry in enumerate(expectations, start=1))
+    found = (_check(file, table, number, entry, overrides or {}) for number, entry in enumerate(expectations, start=1))
+    checks = tuple(check for check in found if check)
     names = [check.name for check in checks]
     for name in names:
         if names.count(name) > 1:
@@ -122,7 +168,8 @@ def read_suite(file: Path) -> Suite:
     return Suite(table, file, key, checks)
 
 
-def _check(file: Path, table: str, number: int, entry: Any) -> Check:
+def _check(file: Path, table: str, number: int, entry: Any, overrides: Overrides) -> Check | None:
+    """The check of one expectation; None where it is switched off."""
     where = f"expectation {number}"
     if not isinstance(entry, dict):
         raise CrmQualityError(f"{file}: {where}: is not a JSON object")
@@ -139,6 +186,11 @@ def _check(file: Path, table: str, number: int, entry: Any) -> Check:
         raise CrmQualityError(f"{file}: {where}: kwargs: is missing")
     if not _CHECK_NAME.match(meta["check"]):
         raise CrmQualityError(f"{file}: {where}: meta.check: small letters, digits and _ only, beginning with a letter")
+    check_id = f"{table.replace('.', '_')}__{meta['check']}"
+    change = dict(overrides.get(check_id, {}))
+    if change.pop("enabled", True) is False:
+        return None
+    entry, meta, kwargs = _changed(check_id, change, entry, meta, kwargs)
     _one_of(file, f"{where}: meta.dimension", meta["dimension"], DIMENSIONS)
     _one_of(file, f"{where}: severity", entry.get("severity"), SEVERITIES)
     kind = entry.get("type")
@@ -148,7 +200,7 @@ def _check(file: Path, table: str, number: int, entry: Any) -> Check:
         _query_is_sound(file, where, kwargs)
     columns = _columns_of(kwargs)
     return Check(
-        check_id=f"{table.replace('.', '_')}__{meta['check']}",
+        check_id=check_id,
         name=meta["check"],
         table=table,
         column=meta.get("column") or (columns[0] if len(columns) == 1 else None),
@@ -162,7 +214,52 @@ def _check(file: Path, table: str, number: int, entry: Any) -> Check:
         needs=_needs(meta, columns),
         condition=_condition(file, where, kwargs.get("row_condition")),
         population=meta.get("population") or "",
+        tolerate=float(meta.get("tolerate") or 0),
     )
+
+
+def _changed(
+    check_id: str,
+    change: Mapping[str, Any],
+    entry: Mapping[str, Any],
+    meta: Mapping[str, Any],
+    kwargs: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The expectation as the project wants it, with its parameters put into its query."""
+    entry, meta, kwargs = dict(entry), dict(meta), dict(kwargs)
+    parameters = dict(meta.get("parameters") or {})
+    thresholds = set(kwargs) - {
+        "column",
+        "column_A",
+        "column_B",
+        "column_list",
+        "row_condition",
+        "unexpected_rows_query",
+    }
+    for key, value in change.items():
+        if key == "severity":
+            entry[key] = value
+        elif key == "tolerate":
+            meta[key] = value
+        elif key in parameters:
+            parameters[key] = value
+        elif key in thresholds:
+            kwargs[key] = value
+        else:
+            allowed = ", ".join(["enabled", "severity", "tolerate", *sorted({*parameters, *thresholds})])
+            raise CrmQualityError(f"{FILE_NAME}: checks.{check_id}: unknown key {key!r}; allowed: {allowed}")
+    for name, value in parameters.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise CrmQualityError(f"{FILE_NAME}: checks.{check_id}.{name}: found {value!r}; give a number")
+        query = kwargs.get("unexpected_rows_query")
+        if isinstance(query, str):
+            kwargs["unexpected_rows_query"] = query.replace(f"{{{name}}}", repr(value))
+    tolerate = meta.get("tolerate", 0)
+    if isinstance(tolerate, bool) or not isinstance(tolerate, int | float) or not 0 <= tolerate < 1:
+        raise CrmQualityError(f"{check_id}: tolerate: found {tolerate!r}; give a share of the rows, such as 0.02")
+    if parameters:
+        entry["description"] = str(entry.get("description") or "").format(**parameters)
+    return entry, meta, kwargs
 
 
 def _only(file: Path, where: str, found: Mapping[str, Any], allowed: set[str]) -> None:

@@ -268,10 +268,10 @@ DIRT: list[tuple[str, str, dict[str, Any]]] = [
     ("party", "not_in_the_future", {"created_at": datetime(2027, 1, 1), "modified_at": datetime(2027, 1, 1)}),
     (
         "party",
-        "reviewed_within_two_years",
+        "reviewed_lately",
         {"modified_at": datetime(2024, 1, 1), "created_at": datetime(2023, 1, 1)},
     ),
-    ("party", "active_within_a_year", {"last_activity_at": datetime(2025, 6, 1)}),
+    ("party", "active_lately", {"last_activity_at": datetime(2025, 6, 1)}),
     ("party", "party_type_known", {"party_type": "robot"}),
     ("party", "party_type_present", {"party_type": None}),
     ("opportunity", "party_present", {"party_source_id": None}),

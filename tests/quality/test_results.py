@@ -12,7 +12,8 @@ from crm_quality.quality.run import run_suite
 from crm_quality.quality.suites import Suite, load_suites
 from crm_quality.sql_model import load_models
 
-PARTY = load_suites()["core.party"]
+SUITES = load_suites()
+PARTY = SUITES["core.party"]
 
 
 def only(*names: str) -> Suite:
@@ -111,7 +112,7 @@ def test_the_data_docs_show_counts_and_reasons_but_no_value(con: duckdb.DuckDBPy
     run_suite(con, only("owner_present", "email_unique", "email_present", "party_type_known"), RUN, TODAY)
     con.execute("update quality.check_result set success = null where check_id = 'core_party__party_type_known'")
     folder = tmp_path / "published" / "data_docs"
-    index = build_data_docs(con, folder, RUN)
+    index = build_data_docs(con, folder, RUN, SUITES)
     assert index == folder / "index.html"
     assert "core.party" in index.read_text(encoding="utf-8")
     (page,) = folder.glob("validations/**/*.html")
@@ -130,7 +131,7 @@ def test_new_data_docs_replace_the_old_ones(con: duckdb.DuckDBPyConnection, tmp_
     (folder / "stale.html").write_text("old", encoding="utf-8")
     for run_id in (RUN, "run-2"):
         run_suite(con, only("owner_present"), run_id, TODAY)
-        build_data_docs(con, folder, run_id)
+        build_data_docs(con, folder, run_id, SUITES)
     assert not (folder / "stale.html").exists()
     (page,) = folder.glob("validations/**/*.html")
     assert "run-2" in str(page)

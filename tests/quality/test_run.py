@@ -256,6 +256,20 @@ def test_running_again_replaces_what_the_day_said_before(con: duckdb.DuckDBPyCon
     assert failures(con, "core_party__city") == []
 
 
+def test_a_check_passes_while_no_more_than_the_tolerated_share_fails(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    for number in range(10):
+        add(con, "party", f"crm|Account|{number}", city="Ulm" if number > 1 else None)
+    rule = expectation("city", NOT_NULL, column="city")
+    query = "select source_system, source_object, source_id from {batch} where city is null"
+    rows = expectation("rows", "unexpected_rows_expectation", unexpected_rows_query=query)
+    for tolerate, passed in ((0.1, False), (0.2, True)):
+        rule["meta"]["tolerate"] = rows["meta"]["tolerate"] = tolerate
+        outcomes = run(con, tmp_path, "core.party", rule, rows)
+        assert [(outcomes[name].success, outcomes[name].failed_rows) for name in ("city", "rows")] == [(passed, 2)] * 2
+
+
 def test_failing_rows_are_those_of_the_current_run_only(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     add(con, "party", "crm|Account|1")
     run(con, tmp_path, "core.party", expectation("city", NOT_NULL, column="city"))

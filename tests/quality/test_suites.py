@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_quality.errors import CrmQualityError
-from crm_quality.quality.suites import DIMENSIONS, Suite, literal, load_suites, read_suite
+from crm_quality.project import Project, open_project
+from crm_quality.quality.suites import DIMENSIONS, Check, Suite, literal, load_suites, project_suites, read_suite
 from crm_quality.sources.layout import canonical
 from crm_quality.sql_model import load_models, tables_read
 
@@ -187,3 +188,69 @@ def test_a_literal_comes_back_as_it_was(value: str | int) -> None:
     row = duckdb.sql(f"select {literal(value)}").fetchone()
     assert row is not None
     assert row[0] == value
+
+
+def project_with(tmp_path: Path, checks: str) -> Project:
+    (tmp_path / "crm_quality.yaml").write_text(f"name: mine\nchecks:\n{checks}", encoding="utf-8")
+    return open_project(tmp_path)
+
+
+def check_of(suites: dict[str, Suite], check_id: str) -> Check | None:
+    return next((c for suite in suites.values() for c in suite.checks if c.check_id == check_id), None)
+
+
+def test_a_project_changes_thresholds_without_touching_the_suite(tmp_path: Path) -> None:
+    project = project_with(
+        tmp_path,
+        "  core_party__reviewed_lately: {days: 100, severity: critical}\n"
+        "  core_party__email_present: {tolerate: 0.25}\n"
+        "  core_opportunity__probability_in_range: {max_value: 1}\n"
+        "  core_party__owner_present: {enabled: false}\n",
+    )
+    suites = project_suites(project)
+    reviewed, email = (check_of(suites, f"core_party__{name}") for name in ("reviewed_lately", "email_present"))
+    chance = check_of(suites, "core_opportunity__probability_in_range")
+    assert reviewed and email and chance
+    assert "- 100 and" in reviewed.kwargs["unexpected_rows_query"]
+    assert (reviewed.severity, reviewed.description) == (
+        "critical",
+        "Somebody changed or confirmed the record within 100 days.",
+    )
+    assert (email.tolerate, chance.kwargs["max_value"], chance.kwargs["min_value"]) == (0.25, 1, 0)
+    assert check_of(suites, "core_party__owner_present") is None
+    unchanged = check_of(load_suites(), "core_party__reviewed_lately")
+    assert unchanged and "- 730 and" in unchanged.kwargs["unexpected_rows_query"]
+
+
+@pytest.mark.parametrize(
+    ("checks", "message"),
+    [
+        (
+            "  core_party__email_presnt: {enabled: false}\n",
+            r"checks\.core_party__email_presnt: there is no such check; did you mean core_party__email_present\?",
+        ),
+        (
+            "  core_party__reviewed_lately: {weeks: 2}\n",
+            "unknown key 'weeks'; allowed: enabled, severity, tolerate, days",
+        ),
+        ("  core_party__reviewed_lately: {days: soon}\n", "found 'soon'; give a number"),
+        ("  core_party__email_present: {tolerate: 20}\n", "found 20; give a share of the rows"),
+        ("  core_party__email_present: {severity: bad}\n", "found 'bad'; allowed: critical, warning, info"),
+    ],
+)
+def test_a_wrong_threshold_says_what_is_allowed(tmp_path: Path, checks: str, message: str) -> None:
+    with pytest.raises(CrmQualityError, match=message):
+        project_suites(project_with(tmp_path, checks))
+
+
+def test_a_project_adds_rules_of_its_own(tmp_path: Path) -> None:
+    project = project_with(tmp_path, "  core_party__own_rule: {tolerate: 0.1}\n")
+    (tmp_path / "expectations").mkdir()
+    own = suite_file(tmp_path / "expectations", meta__check="own_rule")
+    suites = project_suites(project)
+    added = check_of(suites, "core_party__own_rule")
+    assert added is not None and added.tolerate == 0.1
+    assert len(suites["core.party"].checks) == len(SUITES["core.party"].checks) + 1
+    own.write_text(own.read_text(encoding="utf-8").replace("own_rule", "email_present"), encoding="utf-8")
+    with pytest.raises(CrmQualityError, match=r"'email_present' is a rule of core\.party already"):
+        project_suites(project_with(tmp_path, "  {}\n"))
