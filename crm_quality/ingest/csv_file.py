@@ -129,6 +129,10 @@ def _read_header(file: Path, shape: Format, shown: str) -> _Header:
         raise SourceError(f"{shown}: the file is empty: it has no header line. Ask for the export again.")
     if any(REPLACEMENT in name or "\0" in name for name in header):
         raise SourceError(f"{at}: the header is not {shape.encoding} text. Correct `format.encoding` of the source.")
+    if any("\n" in name and delimiter in name for name in header):
+        raise SourceError(
+            f"{at}: a quote that never ends makes other lines part of the header. Ask for the export again."
+        )
     return _Header(unique_names(header), delimiter, above + blank + reader.line_num)
 
 

@@ -43,7 +43,9 @@ def as_text(file: Path, encoding: str, scratch: Path | None) -> Iterator[Text]:
     """
     with file.open("rb") as stream:
         start = stream.read(3)
-    codec = next((codec for mark, codec in _MARKS if start.startswith(mark)), encoding)
+    # Without a mark, UTF-16 is what Windows writes.
+    unmarked = "utf-16-le" if encoding == "utf-16" else encoding
+    codec = next((codec for mark, codec in _MARKS if start.startswith(mark)), unmarked)
     with ExitStack() as copies:
         damaged = False
         seen = _scan(file) if codec == "utf-8" else None
