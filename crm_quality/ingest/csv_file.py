@@ -47,6 +47,11 @@ def read_csv(
     with as_text(file, shape.encoding, scratch) as text:
         header = _read_header(text.path, shape, shown)
         _parse(con, text.path, shape, header)
+        if len(header.names) == 1:
+            # Of a single column DuckDB makes records of blank lines as well.
+            con.execute(
+                f"create or replace temp table parsed as from parsed where {quoted(header.names[0])} is not null"
+            )
         blank = text.blank[text.blank > header.lines]
         taken = _collect_rejects(con, text.path, blank, text.lines)
     return header.names, _account(con, text, header, np.union1d(blank, taken), shape.encoding)
@@ -156,7 +161,7 @@ def _parse(con: duckdb.DuckDBPyConnection, file: Path, shape: Format, header: _H
         f"""create or replace temp table parsed as
         select * from read_csv({literal(str(file))}, auto_detect = false, header = false, skip = {header.lines},
             delim = {literal(header.delimiter)}, quote = {literal(shape.quote)}, escape = {literal(shape.quote)},
-            columns = {{{columns}}}, max_line_size = {_MAX_LINE}, null_padding = false, strict_mode = true,
+            columns = {{{columns}}}, max_line_size = {_MAX_LINE}, null_padding = false, allow_quoted_nulls = {str(len(header.names) > 1).lower()}, strict_mode = true,
             compression = 'none', store_rejects = true, rejects_table = 'reject_line', rejects_scan = 'reject_scan')"""
     )
 

@@ -113,14 +113,15 @@ def _load_file(
         truncated = ends_inside_a_line(con, file)
     table = f"raw.{quoted(source.raw_table(name))}"
     columns = ", ".join(quoted(column) for column in names)
-    with_all = f"concat_ws(chr(31), {', '.join(f'coalesce({quoted(c)}, chr(30))' for c in names)})"
+    # DuckDB's own hash: md5 takes a quarter of the time of the load. The columns in an order that no export changes.
+    row_hash = f"hash({', '.join(map(quoted, sorted(names)))})"
     con.execute("begin")
     try:
         _ensure_columns(con, source.raw_table(name), names)
         con.execute(
             f"""insert into {table} by name
             select ?::date as _extract_date, ? as _file, _line,
-                   md5_number_lower({with_all}) as _row_hash, {columns} from incoming""",
+                   {row_hash} as _row_hash, {columns} from incoming""",
             [day, shown],
         )
         con.execute(

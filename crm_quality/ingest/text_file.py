@@ -83,24 +83,21 @@ class _Lines:
 
     def add(self, chunk: bytes, base: int) -> None:
         self.has_nul = self.has_nul or b"\0" in chunk
-        joined = self.before + chunk
-        if b"\r" in joined:
+        after_return = False
+        if b"\r" in chunk or self.before == b"\r":
             self.returns += chunk.count(b"\r")
-            self.pairs += joined.count(b"\r\n")
-        # The last byte of the chunk before may be the line feed that a blank line follows.
-        if b"\n\n" in joined or b"\n\r\n" in joined or chunk[:1] in (b"\n", b"\r"):
-            self._note_blank(chunk, base)
-        self.feeds += chunk.count(b"\n")
-        self.line_start = base + chunk.rfind(b"\n") + 1 if b"\n" in chunk else self.line_start
-        self.before = chunk[-1:]
-
-    def _note_blank(self, chunk: bytes, base: int) -> None:
+            self.pairs += (self.before + chunk).count(b"\r\n")
+            after_return = True
         data = np.frombuffer(chunk, dtype=np.uint8)
         ends = np.flatnonzero(data == 10)
-        length = np.diff(np.append(self.line_start - base - 1, ends)) - 1
-        after = np.where(ends > 0, data[ends - 1], self.before[0] if self.before else 0)
-        blank = (length == 0) | ((length == 1) & (after == 13))
-        self.blanks.append(self.feeds + 1 + np.flatnonzero(blank))
+        length = np.diff(ends, prepend=self.line_start - base - 1) - 1
+        if len(ends) and length.min() <= after_return:
+            before = np.where(ends > 0, data[ends - 1], self.before[0] if self.before else 0)
+            blank = (length == 0) | ((length == 1) & (before == 13))
+            self.blanks.append(self.feeds + 1 + np.flatnonzero(blank))
+        self.feeds += len(ends)
+        self.line_start = base + int(ends[-1]) + 1 if len(ends) else self.line_start
+        self.before = chunk[-1:]
 
 
 def _scan(file: Path) -> _Lines | None:

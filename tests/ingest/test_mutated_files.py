@@ -92,10 +92,10 @@ def damaged_file(draw: st.DrawFn) -> tuple[str, bytes]:
 
 TABLE_MISHAPS = {
     "column dropped": lambda table, at: [row[:at] + row[at + 1 :] for row in table],
-    "column doubled": lambda table, at: [[*row, row[at]] for row in table],
+    "column doubled": lambda table, at: [[*row, *row[at : at + 1]] for row in table],
     "columns reordered": lambda table, at: [row[at:] + row[:at] for row in table],
-    "field lost in a line": lambda table, at: [*table[:-1], table[-1][:at]],
-    "line doubled": lambda table, at: [*table, table[-1]],
+    "field lost in a line": lambda table, at: [*table[:-1], *(row[:at] for row in table[-1:])],
+    "line doubled": lambda table, at: [*table, *table[-1:]],
     "header lost": lambda table, at: table[1:],
 }
 BYTE_MISHAPS = {
