@@ -147,8 +147,27 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
     PythonTable(
         "identity.review_queue",
         _review,
-        ["identity.pair", "identity.conflict", "identity.customer_xref"],
-        "Doubtful pairs for a steward to decide, the ones worth most first.",
+        [
+            "identity.pair",
+            "identity.conflict",
+            "identity.customer_xref",
+            "core.sales_order",
+            "core.invoice",
+            "core.opportunity",
+        ],
+        "Doubtful pairs for a steward to decide, the ones worth most first, with reasons and the weight step by step.",
+    ),
+    PythonTable(
+        "identity.review_cluster",
+        _made_with_the_table_it_reads,
+        ["identity.review_queue"],
+        "Customers whose records hang together loosely, the ones worth most first.",
+    ),
+    PythonTable(
+        "identity.review_gain",
+        _made_with_the_table_it_reads,
+        ["identity.review_queue"],
+        "How many merges and splits are to be expected from deciding the first so many pairs of the queue.",
     ),
     PythonTable(
         "quality.ghost_forecast",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crm_quality.identity.roles import Evidence, Kind
+from crm_quality.identity.waterfall import waterfall
 
 # Bits that must come from something else than the name before two persons of one name are the same person.
 LEAST_OTHER_EVIDENCE = 3.0
@@ -33,7 +34,7 @@ _IDENTIFYING = {**_PERSONAL, "phone": "similar phone", "address": "partly the sa
 
 
 def weigh(kind: Kind, settings: dict[str, Any], scored: str) -> str:
-    """SELECT of record_number_l, record_number_r, match_weight, reason, match_key over a table of scored pairs.
+    """SELECT of record_number_l, record_number_r, match_weight, reason, match_key, waterfall over scored pairs.
 
     The model's weight is lowered where it counts on what does not identify: see the rules of `_person_weight` and
     `_organisation_weight`.
@@ -47,8 +48,10 @@ def weigh(kind: Kind, settings: dict[str, Any], scored: str) -> str:
     }
     weight = _person_weight(evidence, rare) if kind.party_type == "person" else _organisation_weight(evidence)
     return f"""
-        select record_number_l, record_number_r, {weight} as match_weight, {_reason(evidence)} as reason, match_key
-        from {scored}
+        select
+            record_number_l, record_number_r, final_weight as match_weight, {_reason(evidence)} as reason, match_key,
+            {waterfall(evidence, settings, rare, "final_weight")} as waterfall
+        from (select *, round({weight}, 4) as final_weight from {scored})
     """
 
 

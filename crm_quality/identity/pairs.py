@@ -21,6 +21,7 @@ from crm_quality.identity.person import PERSON
 from crm_quality.identity.roles import Kind
 from crm_quality.identity.score import frequency_query, score_candidates
 from crm_quality.identity.training import fit
+from crm_quality.identity.waterfall import SQL_TYPE
 from crm_quality.identity.workspace import prepare_input, workspace
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,12 @@ CERTAIN_WEIGHT = 30.0
 # Components larger than this are not completed: their pairs would explode.
 LARGEST_COMPONENT = 60
 
-_PAIR_COLUMNS = """
+_PAIR_COLUMNS = f"""
     party_type varchar,
     left_source_system varchar, left_source_object varchar, left_source_id varchar,
     right_source_system varchar, right_source_object varchar, right_source_id varchar,
-    match_probability double, match_weight double, reason varchar, match_key varchar
+    match_probability double, match_weight double, reason varchar, match_key varchar,
+    waterfall {SQL_TYPE}
 """
 
 
@@ -96,7 +98,7 @@ def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path) -> PairReport:
         build_certain(con, schema)
         con.execute(
             f"create table {schema}.weighed (record_number_l bigint, record_number_r bigint, match_weight double,"
-            " reason varchar, match_key varchar)"
+            f" reason varchar, match_key varchar, waterfall {SQL_TYPE})"
         )
         for kind in KINDS:
             reports.append(_build_kind(con, kind, schema, models_dir))
@@ -240,15 +242,17 @@ def _store(con: duckdb.DuckDBPyConnection, schema: str) -> int:
             1 / (1 + pow(2, -greatest(least(pair.match_weight, 60), -60))),
             pair.match_weight,
             pair.reason,
-            pair.match_key
+            pair.match_key,
+            pair.waterfall
         from (
             select
                 record_number_l,
                 record_number_r,
-                case when certain.reason is null then round(weighed.match_weight, 4) else {CERTAIN_WEIGHT} end as match_weight,
+                case when certain.reason is null then weighed.match_weight else {CERTAIN_WEIGHT} end as match_weight,
                 concat_ws(', ', certain.reason, weighed.reason) as reason,
                 case when certain.reason is null then weighed.match_key else concat('{MATCH_KEY} ', certain.priority) end
-                    as match_key
+                    as match_key,
+                case when certain.reason is null then weighed.waterfall end as waterfall
             from {schema}.weighed as weighed
             full join {schema}.certain as certain using (record_number_l, record_number_r)
         ) as pair

@@ -1,4 +1,4 @@
-"""Doubtful pairs for the steward, most valuable first. Does not belong here: what a decision then does."""
+"""Doubtful pairs and clusters for the steward, most valuable first. Does not belong here: what a decision then does."""
 
 from __future__ import annotations
 
@@ -8,44 +8,29 @@ MOST_OPEN = 5_000
 # Between these a pair is worth a look; outside them the model is sure enough.
 LEAST_PROBABILITY = 0.2
 SURE = 0.95
+# A conflict holds apart what the score would join: then the score is no measure of doubt.
+DOUBT_IN_CONFLICT = 0.25
+# Of the pairs inside a cluster, so many at least should speak for it.
+LEAST_DENSITY = 0.5
+_REVIEWED = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
 
 
 def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPEN) -> int:
-    """(Re)create identity.review_queue from identity.pair, identity.conflict and identity.customer_xref.
+    """(Re)create identity.review_queue, review_cluster and review_gain; returns the number of open pairs.
 
-    Two sorts of pairs: the best pair between two customers that might be one, and the best pair of a record that
-    hangs on its customer by a doubtful link only. A row's `status` is `decided` where a decision in force names
-    the pair, else `open`; the rows are inserted by falling worth (doubt times records concerned), at most
-    `most_open` open ones. Returns the number of open pairs.
+    Reads identity.pair, conflict and customer_xref, meta.decision and the trade of core. Two sorts of pairs: the
+    best pair between two customers that might be one, and the best pair of a record that hangs on its customer by a
+    doubtful link only. `status` is `decided` where a decision in force names the pair, else `open`; `worth` is the
+    doubt (probability that the present state is wrong) times what hangs on it (records, and orders, invoices and
+    opportunities of the customers concerned). Rows by falling worth, at most `most_open` open ones.
     """
+    _weigh_customers(con)
+    _number_pairs(con)
     con.execute(
         f"""
         create or replace table identity.review_queue as
-        with pair as (
-            select
-                pair.*,
-                l.customer_id as left_customer, r.customer_id as right_customer,
-                l_record.record_number as l, r_record.record_number as r,
-                conflict.reason as conflict
-            from identity.pair as pair
-            join identity.record as l_record
-                on l_record.source_system = pair.left_source_system
-                and l_record.source_object = pair.left_source_object and l_record.source_id = pair.left_source_id
-            join identity.record as r_record
-                on r_record.source_system = pair.right_source_system
-                and r_record.source_object = pair.right_source_object and r_record.source_id = pair.right_source_id
-            join identity.customer_xref as l
-                on l.source_system = pair.left_source_system and l.source_object = pair.left_source_object
-                and l.source_id = pair.left_source_id
-            join identity.customer_xref as r
-                on r.source_system = pair.right_source_system and r.source_object = pair.right_source_object
-                and r.source_id = pair.right_source_id
-            left join identity.conflict as conflict
-                on conflict.record_number_l = l_record.record_number
-                and conflict.record_number_r = r_record.record_number
-        ),
-        decided as (
-            select l.record_number as a, r.record_number as b
+        with decided as (
+            select least(l.record_number, r.record_number) as l, greatest(l.record_number, r.record_number) as r
             from meta.decision as decision
             join identity.record as l
                 on l.source_system = decision.left_source_system and l.source_object = decision.left_source_object
@@ -56,42 +41,44 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
             where decision.kind in ('must_link', 'cannot_link')
         ),
         apart as (
-            select *, concat('kept apart', coalesce(concat(' because of ', conflict), ''), ': ', reason) as reasons
-            from pair
+            select *, 'apart' as state,
+                concat('kept apart', coalesce(concat(' because of ', conflict), ''), ': ', reason) as reasons,
+                case when conflict is null then match_probability else {DOUBT_IN_CONFLICT} end as doubt
+            from review_pair
             where left_customer <> right_customer and match_probability > {LEAST_PROBABILITY}
             qualify row_number() over (
                 partition by least(left_customer, right_customer), greatest(left_customer, right_customer)
                 order by match_weight desc, l, r
             ) = 1
         ),
+        hold as (
+            select record_number, max(match_weight) as best
+            from (
+                select l as record_number, match_weight from review_pair where left_customer = right_customer
+                union all
+                select r, match_weight from review_pair where left_customer = right_customer
+            )
+            group by record_number
+        ),
         weak as (
-            select pair.*, concat('joined by a doubtful link: ', reason) as reasons
-            from pair
-            join (
-                select record_number, max(match_weight) as best
-                from (
-                    select l as record_number, match_weight from pair where left_customer = right_customer
-                    union all
-                    select r, match_weight from pair where left_customer = right_customer
-                )
-                group by record_number
-            ) as hold on hold.record_number in (pair.l, pair.r) and hold.best = pair.match_weight
+            select distinct pair.*, 'joined' as state, concat('joined by a doubtful link: ', reason) as reasons,
+                1 - match_probability as doubt
+            from review_pair as pair
+            join hold on hold.record_number in (pair.l, pair.r) and hold.best = pair.match_weight
             where left_customer = right_customer and match_probability < {SURE}
         ),
-        size as (select customer_id, count(*) as records from identity.customer_xref group by customer_id),
         doubtful as (
             select
                 chosen.*,
-                exists (
-                    select 1 from decided
-                    where least(a, b) = least(chosen.l, chosen.r) and greatest(a, b) = greatest(chosen.l, chosen.r)
-                ) as is_decided,
-                -- A conflict holds apart what the score would join: then the score is no measure of doubt.
-                (case when conflict is null then least(match_probability, 1 - match_probability) else 0.25 end)
-                    * (left_size.records + right_size.records) as worth
-            from (select * from apart union select * from weak) as chosen
-            join size as left_size on left_size.customer_id = chosen.left_customer
-            join size as right_size on right_size.customer_id = chosen.right_customer
+                decided.l is not null as is_decided,
+                least(doubt, 1 - doubt) * (
+                    left_size.records + left_size.documents
+                    + case when state = 'apart' then right_size.records + right_size.documents else 0 end
+                ) as worth
+            from (select * from apart union all select * from weak) as chosen
+            join customer_size as left_size on left_size.customer_id = chosen.left_customer
+            join customer_size as right_size on right_size.customer_id = chosen.right_customer
+            left join (select distinct l, r from decided) as decided on decided.l = chosen.l and decided.r = chosen.r
         )
         select
             left(sha256(concat_ws('|', left_source_system, left_source_object, left_source_id,
@@ -100,11 +87,157 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
             right_source_system, right_source_object, right_source_id,
             match_probability,
             reasons,
-            case when is_decided then 'decided' else 'open' end as status
+            case when is_decided then 'decided' else 'open' end as status,
+            state, left_customer as left_customer_id, right_customer as right_customer_id,
+            round(worth, 4) as worth, round(doubt, 4) as doubt, waterfall
         from doubtful
         qualify row_number() over (partition by is_decided order by worth desc, l, r) <= {most_open} or is_decided
         order by is_decided, worth desc, l, r
         """
     )
+    _build_clusters_to_review(con, most_open)
+    _estimate_gain(con)
     (open_pairs,) = con.execute("select count(*) from identity.review_queue where status = 'open'").fetchone() or (0,)
+    con.execute("drop table customer_size; drop table review_pair")
     return int(open_pairs)
+
+
+def _weigh_customers(con: duckdb.DuckDBPyConnection) -> None:
+    """customer_size: records of every customer, and the trade documents that name one of them."""
+    con.execute(
+        """
+        create or replace temp table customer_size as
+        with document as (
+            select source_system, party_source_object, party_source_id from core.sales_order
+            union all
+            select source_system, party_source_object, party_source_id from core.invoice
+            union all
+            select source_system, party_source_object, party_source_id from core.opportunity
+        ),
+        named as (
+            select source_system, party_source_object, party_source_id, count(*) as documents
+            from document
+            where party_source_id is not null
+            group by all
+        ),
+        traded as (
+            select xref.customer_id, sum(named.documents) as documents
+            from named
+            join identity.customer_xref as xref
+                on xref.source_system = named.source_system and xref.source_id = named.party_source_id
+                and xref.source_object = coalesce(named.party_source_object, xref.source_object)
+            group by xref.customer_id
+        )
+        select customer_id, count(*) as records, coalesce(any_value(traded.documents), 0) as documents
+        from identity.customer_xref
+        left join traded using (customer_id)
+        group by customer_id
+        """
+    )
+
+
+def _number_pairs(con: duckdb.DuckDBPyConnection) -> None:
+    """review_pair: the scored pairs with record numbers, the customers of both sides, and what contradicts."""
+    con.execute(
+        """
+        create or replace temp table review_pair as
+        select
+            pair.*,
+            l.customer_id as left_customer, r.customer_id as right_customer,
+            l_record.record_number as l, r_record.record_number as r,
+            conflict.reason as conflict
+        from identity.pair as pair
+        join identity.record as l_record
+            on l_record.source_system = pair.left_source_system
+            and l_record.source_object = pair.left_source_object and l_record.source_id = pair.left_source_id
+        join identity.record as r_record
+            on r_record.source_system = pair.right_source_system
+            and r_record.source_object = pair.right_source_object and r_record.source_id = pair.right_source_id
+        join identity.customer_xref as l
+            on l.source_system = pair.left_source_system and l.source_object = pair.left_source_object
+            and l.source_id = pair.left_source_id
+        join identity.customer_xref as r
+            on r.source_system = pair.right_source_system and r.source_object = pair.right_source_object
+            and r.source_id = pair.right_source_id
+        left join identity.conflict as conflict
+            on conflict.record_number_l = l_record.record_number
+            and conflict.record_number_r = r_record.record_number
+        """
+    )
+
+
+def _build_clusters_to_review(con: duckdb.DuckDBPyConnection, most_open: int) -> None:
+    """identity.review_cluster: customers of three records or more that hang together loosely, by falling worth.
+
+    A customer whose records are mostly strangers to each other may be two that one record bridges.
+    """
+    con.execute(
+        f"""
+        create or replace table identity.review_cluster as
+        with inside as (
+            select left_customer as customer_id,
+                count(*) filter (match_weight >= 0) as links,
+                count(*) filter (match_weight < 0) as against,
+                count(conflict) as conflicts,
+                string_agg(distinct conflict, ', ' order by conflict) as conflict_reasons
+            from review_pair
+            where left_customer = right_customer
+            group by left_customer
+        ),
+        measured as (
+            select
+                size.customer_id, size.records, size.documents, inside.conflicts, inside.conflict_reasons, inside.against,
+                round(inside.links / (size.records * (size.records - 1) / 2), 4) as density
+            from customer_size as size
+            join inside using (customer_id)
+            where size.records >= 3
+        )
+        select
+            customer_id, records, density, conflicts,
+            round((1 - density) * (records + documents), 4) as worth,
+            concat_ws('; ',
+                concat('only ', cast(round(100 * density) as integer), ' % of its pairs of records speak for one customer'),
+                case when against > 0 then concat(against, ' speak against it') end,
+                case when conflicts > 0 then concat('records with ', conflict_reasons, ' joined by a steward') end
+            ) as reasons
+        from measured
+        where density < {LEAST_DENSITY} or conflicts > 0
+        order by worth desc, customer_id
+        limit {most_open}
+        """
+    )
+
+
+def _estimate_gain(con: duckdb.DuckDBPyConnection) -> None:
+    """identity.review_gain: what the model expects to change if the first so many open pairs were decided.
+
+    A pair kept apart is wrong with its probability of matching, a doubtful link with the rest of it. Conflicts
+    count as DOUBT_IN_CONFLICT.
+    """
+    numbers = ", ".join(f"({number})" for number in _REVIEWED)
+    con.execute(
+        f"""
+        create or replace table identity.review_gain as
+        with queue as (
+            select row_number() over (order by worth desc, pair_id) as place, state, doubt, worth
+            from identity.review_queue
+            where status = 'open'
+        ),
+        total as (select count(*) as pairs, sum(worth) as worth from queue),
+        reviewed (pairs) as (
+            select pairs from (values {numbers}) as step (pairs) where pairs < (select pairs from total)
+            union
+            select pairs from total where pairs > 0
+        )
+        select
+            reviewed.pairs as reviewed_pairs,
+            round(sum(queue.doubt) filter (queue.state = 'apart'), 2) as expected_merges,
+            round(sum(queue.doubt) filter (queue.state = 'joined'), 2) as expected_splits,
+            round(sum(queue.worth) / any_value(total.worth), 4) as share_of_worth
+        from reviewed
+        join queue on queue.place <= reviewed.pairs
+        cross join total
+        group by reviewed.pairs
+        order by reviewed.pairs
+        """
+    )

@@ -89,7 +89,12 @@ _EMPTY = {
         party_type varchar,
         left_source_system varchar, left_source_object varchar, left_source_id varchar,
         right_source_system varchar, right_source_object varchar, right_source_id varchar,
-        match_probability double, match_weight double, reason varchar, match_key varchar""",
+        match_probability double, match_weight double, reason varchar, match_key varchar,
+        waterfall struct(step varchar, agreement varchar, bits double)[]""",
+    **dict.fromkeys(
+        ("core.sales_order", "core.invoice", "core.opportunity"),
+        "source_system varchar, party_source_object varchar, party_source_id varchar",
+    ),
 }
 
 
@@ -161,7 +166,7 @@ def add_pair(con: duckdb.DuckDBPyConnection, left: str, right: str, weight: floa
     """A scored pair of two records of crm.Contact."""
     left, right = sorted((left, right))
     con.execute(
-        "insert into identity.pair values ('person', 'crm', 'Contact', ?, 'crm', 'Contact', ?, ?, ?, 'alike', ?)",
+        "insert into identity.pair values ('person', 'crm', 'Contact', ?, 'crm', 'Contact', ?, ?, ?, 'alike', ?, null)",
         [left, right, 1 / (1 + 2**-weight), weight, key],
     )
 

@@ -173,6 +173,16 @@ def test_every_pair_has_a_reason_in_words(con: duckdb.DuckDBPyConnection) -> Non
     assert reasons["gone"].startswith("merged by the source")
 
 
+def test_the_steps_of_a_doubtful_pair_add_up_to_its_weight(con: duckdb.DuckDBPyConnection) -> None:
+    rows = con.execute(
+        "select match_weight, waterfall from identity.pair where waterfall is not null and match_key <> 'certain 1'"
+    ).fetchall()
+    assert rows
+    for weight, steps in rows:
+        assert steps[0]["step"] == "before any comparison"
+        assert sum(step["bits"] for step in steps) == pytest.approx(weight, abs=0.1)
+
+
 def test_the_review_queue_shows_what_conflicts_hold_apart(con: duckdb.DuckDBPyConnection) -> None:
     build_review_queue(con)
     reasons = con.execute(

@@ -1,0 +1,44 @@
+"""How a pair's weight comes about, step by step. Belongs here: the steps as data. Does not: what a step is worth."""
+
+from __future__ import annotations
+
+from math import log2
+from typing import Any
+
+from crm_quality.identity.roles import Evidence
+
+# Surer pairs than these nobody looks at, one way or the other; of millions of pairs only the doubtful keep theirs.
+LEAST_WEIGHT = -8.0
+LARGEST_WEIGHT = 12.0
+SQL_TYPE = "struct(step varchar, agreement varchar, bits double)[]"
+
+
+def waterfall(evidence: list[Evidence], settings: dict[str, Any], rare: set[str], weight: str) -> str:
+    """SQL of the steps over a scored pair whose final weight is the expression `weight`: NULL where nobody doubts it.
+
+    As in Splink's waterfall chart: the prior, then each comparison with something to compare, its rarity included;
+    last what the rules of `explain` took off or added. The bits add up to the final weight.
+    """
+    prior = settings["probability_two_random_records_match"]
+    steps = [_step("'before any comparison'", "'two records at random'", f"{log2(prior / (1 - prior))!r}")]
+    summed = [f"{log2(prior / (1 - prior))!r}"]
+    for item in evidence:
+        bits = f"mw_{item.name}" + (f" + mw_tf_adj_{item.name}" if item.name in rare else "")
+        cases = " ".join(
+            f"when {len(item.levels) - place} then '{level.words}'" for place, level in enumerate(item.levels)
+        )
+        words = f"case gamma_{item.name} {cases} when 0 then '{item.different}' end"
+        steps.append(f"case when gamma_{item.name} >= 0 then {_step(repr(item.name), words, bits)} end")
+        summed.append(f"coalesce({bits}, 0)")
+    rest = f"{weight} - ({' + '.join(summed)})"
+    steps.append(
+        f"case when abs({rest}) >= 0.01 then {_step(repr('held back'), repr('too little that identifies'), rest)} end"
+    )
+    return (
+        f"case when {weight} between {LEAST_WEIGHT} and {LARGEST_WEIGHT}"
+        f" then list_filter([{', '.join(steps)}], step -> step is not null) end"
+    )
+
+
+def _step(name: str, agreement: str, bits: str) -> str:
+    return f"struct_pack(step := {name}, agreement := {agreement}, bits := round({bits}, 2))"
