@@ -27,7 +27,7 @@ _SUITE_KEYS = {"name", "meta", "notes", "id", "expectations"}
 _SUITE_META = {"key", "great_expectations_version"}
 _EXPECTATION_KEYS = {"type", "kwargs", "meta", "severity", "description", "id", "notes"}
 _META_REQUIRED = ("check", "dimension", "owner", "why")
-_META = {*_META_REQUIRED, "column", "needs", "population", "parameters", "tolerate"}
+_META = {*_META_REQUIRED, "column", "needs", "population", "parameters", "tolerate", "enabled"}
 _CHECK_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 _TABLE_NAME = re.compile(r"^[a-z_]+\.[a-z_]+$")
 # What the derived columns of core are made from: a source maps `email`, never `email_problem`.
@@ -111,7 +111,8 @@ def _with_own(project: Project, overrides: Overrides) -> dict[str, Suite]:
 
 
 def _all_known(project: Project, overrides: Overrides) -> None:
-    known = {check.check_id for suite in _with_own(project, {}).values() for check in suite.checks}
+    everything = {key: {"enabled": True} for key in overrides}
+    known = {check.check_id for suite in _with_own(project, everything).values() for check in suite.checks}
     for name in sorted(set(overrides) - known):
         close = get_close_matches(name, known, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
@@ -188,7 +189,8 @@ def _check(file: Path, table: str, number: int, entry: Any, overrides: Overrides
         raise CrmQualityError(f"{file}: {where}: meta.check: small letters, digits and _ only, beginning with a letter")
     check_id = f"{table.replace('.', '_')}__{meta['check']}"
     change = dict(overrides.get(check_id, {}))
-    if change.pop("enabled", True) is False:
+    # A rule that only the project can complete is off until the project says something about it.
+    if not change.pop("enabled", meta.get("enabled", True) or bool(change)):
         return None
     entry, meta, kwargs = _changed(check_id, change, entry, meta, kwargs)
     _one_of(file, f"{where}: meta.dimension", meta["dimension"], DIMENSIONS)
