@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import duckdb
 
-# Above this share of matches with differing birth dates, a differing birth date proves nothing.
-MOST_DISAGREEING = 0.15
+# Above this share of sure matches in which a column differs, a difference is evidence, and no contradiction.
+MOST_DISAGREEING = 0.03
+# So many agreeing pairs are taken for granted: one slip among ten is no measure yet.
+AGREEING_AT_FIRST = 50
 
 _BOTH = "l.{0} is not null and r.{0} is not null and l.{0} <> r.{0}"
 # With a check digit a slip is found; without one, ids one keystroke apart may be the same.
+_CHECKED_ID = _BOTH + " and length(l.{0}) = 18 and length(r.{0}) = 18"
 _OTHER_ID = _BOTH + " and (length(l.{0}) = 18 or levenshtein(l.{0}, r.{0}) > 1)"
 
 
-def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str, disagreeing_birth_dates: float) -> None:
+def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     """(Re)create identity.conflict (record_number_l, record_number_r, reason) for the pairs of {schema}.related.
 
     {schema}.related (record_number_l, record_number_r, match_weight) holds the pairs that hang together.
-    `disagreeing_birth_dates` is the share of sure matches whose birth dates differ: where that is common, birth
-    dates are a matter of evidence and not of conflict.
     """
-    birth_dates = _OTHER_BIRTH_DATE if disagreeing_birth_dates <= MOST_DISAGREEING else "false"
+    other_ids = _disagreeing(con, "national_text", ("email", "phone_1", "birth_date"), 1)
+    national_id = _OTHER_ID if other_ids <= MOST_DISAGREEING else _CHECKED_ID
+    other_dates = _disagreeing(con, "birth_date", ("email", "phone_1", "national_text"), 2)
+    birth_dates = _OTHER_BIRTH_DATE if other_dates <= MOST_DISAGREEING else "false"
     con.execute(
         f"""
         create or replace table {schema}.conflict_input as
@@ -51,7 +55,7 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str, disagreeing_bir
                 pair.record_number_r,
                 case
                     when {_OTHER_ID.format("tax_id")} then 'different tax ids'
-                    when {_OTHER_ID.format("national_id")} then 'different national ids'
+                    when {national_id.format("national_id")} then 'different national ids'
                     when l.party_type <> r.party_type then 'a person and an organisation'
                     when {birth_dates} then 'different birth dates'
                     when l.party_type = 'person' or l.tax_id = r.tax_id then null
@@ -67,6 +71,21 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str, disagreeing_bir
         where reason is not null
         """
     )
+
+
+def _disagreeing(con: duckdb.DuckDBPyConnection, column: str, shared: tuple[str, ...], slips: int) -> float:
+    """Share with another value of `column`, slips aside, among persons of one name who share something else, too."""
+    sure = " union ".join(
+        f"select l.record_number as a, r.record_number as b, l.{column} as one, r.{column} as other"
+        f" from identity.person_feature as l join identity.person_feature as r"
+        f" on l.name_key = r.name_key and l.{key} = r.{key} and l.record_number < r.record_number"
+        f" where l.{column} is not null and r.{column} is not null"
+        for key in shared
+    )
+    (share,) = con.execute(
+        f"select count(*) filter (levenshtein(one, other) > {slips}) / (count(*) + {AGREEING_AT_FIRST}) from ({sure})"
+    ).fetchone() or (0.0,)
+    return float(share)
 
 
 # 北京ABC有限公司: what stands before the core of the name; ABC (Shanghai) Ltd: what stands in brackets.

@@ -16,6 +16,17 @@ with party as (
     select
         record.record_number,
         party.*,
+        -- A number that is not valid is a number all the same: without its area code, or with a digit too few.
+        coalesce(
+            party.phone,
+            case when party.phone_problem = 'not valid for its country'
+                then nullif(regexp_replace(party.phone_raw, '[^0-9]', '', 'g'), '') end
+        ) as any_phone,
+        coalesce(
+            party.mobile,
+            case when party.mobile_problem = 'not valid for its country'
+                then nullif(regexp_replace(party.mobile_raw, '[^0-9]', '', 'g'), '') end
+        ) as any_mobile,
         -- a@a.com, test@test.de: typed to fill a mandatory field.
         case
             when length(split_part(party.email, '@', 1)) > 4
@@ -31,9 +42,9 @@ with party as (
 phone_use as (
     select number, count(distinct shared_by) as names
     from (
-        select phone as number, shared_by from party where phone is not null
+        select any_phone as number, shared_by from party where any_phone is not null
         union all
-        select mobile as number, shared_by from party where mobile is not null
+        select any_mobile as number, shared_by from party where any_mobile is not null
     ) as numbers
     group by number
 ),
@@ -87,8 +98,8 @@ select
     nullif(regexp_replace(upper(party.tax_id_raw), '[^A-Z0-9]', '', 'g'), '') as tax_text,
     case when coalesce(email_use.names, 0) <= 10 then party.own_email end as email,
     case when coalesce(domain_use.names, 0) <= 10 then domain.domain end as domain,
-    case when coalesce(first_use.names, 0) <= 10 then party.phone end as phone_1,
-    case when coalesce(second_use.names, 0) <= 10 then party.mobile end as phone_2,
+    case when coalesce(first_use.names, 0) <= 10 then party.any_phone end as phone_1,
+    case when coalesce(second_use.names, 0) <= 10 then party.any_mobile end as phone_2,
     address.address,
     nullif(trim(regexp_replace(address.address, '[^0-9]+', ' ', 'g')), '') as address_number,
     nullif(regexp_replace(upper(party.postal_code), '[^A-Z0-9]', '', 'g'), '') as postal_code,
@@ -101,5 +112,5 @@ join address on party.record_number = address.record_number
 join domain on party.record_number = domain.record_number
 left join email_use on party.own_email = email_use.own_email
 left join domain_use on domain.domain = domain_use.domain
-left join phone_use as first_use on party.phone = first_use.number
-left join phone_use as second_use on party.mobile = second_use.number
+left join phone_use as first_use on party.any_phone = first_use.number
+left join phone_use as second_use on party.any_mobile = second_use.number

@@ -103,7 +103,7 @@ def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path) -> PairReport:
         for kind in KINDS:
             reports.append(_build_kind(con, kind, schema, models_dir))
         _relate(con, schema)
-        build_conflicts(con, schema, _disagreeing_birth_dates(con))
+        build_conflicts(con, schema)
         certain = _store(con, schema)
     (pairs,) = con.execute("select count(*) from identity.pair").fetchone() or (0,)
     return PairReport(tuple(reports), pairs, certain)
@@ -166,19 +166,6 @@ def _missing_inside(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> 
         """
     )
     return _records(con, f"{schema}.inside")
-
-
-def _disagreeing_birth_dates(con: duckdb.DuckDBPyConnection) -> float:
-    """Share of differing birth dates among persons of one name with one e-mail, mobile or national id."""
-    shared = " union ".join(
-        f"select l.record_number as a, r.record_number as b, l.birth_date as one, r.birth_date as other"
-        f" from identity.person_feature as l join identity.person_feature as r"
-        f" on l.name_key = r.name_key and l.{column} = r.{column} and l.record_number < r.record_number"
-        f" where l.birth_date is not null and r.birth_date is not null"
-        for column in ("email", "phone_1", "national_text")
-    )
-    row = con.execute(f"select avg(cast(levenshtein(one, other) > 2 as integer)) from ({shared})").fetchone()
-    return float(row[0]) if row and row[0] is not None else 0.0
 
 
 def _relate(con: duckdb.DuckDBPyConnection, schema: str) -> None:

@@ -19,6 +19,17 @@ with party as (
     select
         record.record_number,
         party.*,
+        -- A number that is not valid is a number all the same: without its area code, or with a digit too few.
+        coalesce(
+            party.phone,
+            case when party.phone_problem = 'not valid for its country'
+                then nullif(regexp_replace(party.phone_raw, '[^0-9]', '', 'g'), '') end
+        ) as any_phone,
+        coalesce(
+            party.mobile,
+            case when party.mobile_problem = 'not valid for its country'
+                then nullif(regexp_replace(party.mobile_raw, '[^0-9]', '', 'g'), '') end
+        ) as any_mobile,
         -- a@a.com, test@test.de: typed to fill a mandatory field.
         case
             when length(split_part(party.email, '@', 1)) > 4
@@ -41,25 +52,25 @@ with party as (
 phone_use as (
     select number, count(distinct shared_by) as names
     from (
-        select phone as number, shared_by from party where phone is not null
+        select any_phone as number, shared_by from party where any_phone is not null
         union all
-        select mobile as number, shared_by from party where mobile is not null
+        select any_mobile as number, shared_by from party where any_mobile is not null
     ) as numbers
     group by number
 ),
 
 -- A number is a mobile number if any record has it as one: many systems have one column for all numbers.
 mobile as (
-    select distinct mobile as number from party where mobile is not null
+    select distinct any_mobile as number from party where any_mobile is not null
 ),
 
 number as (
     select
         party.record_number,
-        coalesce(party.mobile, mobile.number) as phone_1,
-        case when party.phone is distinct from coalesce(party.mobile, mobile.number) then party.phone end as phone_2
+        coalesce(party.any_mobile, mobile.number) as phone_1,
+        case when party.any_phone is distinct from coalesce(party.any_mobile, mobile.number) then party.any_phone end as phone_2
     from party
-    left join mobile on party.phone = mobile.number
+    left join mobile on party.any_phone = mobile.number
 ),
 
 email_use as (
