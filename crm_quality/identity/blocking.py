@@ -33,7 +33,7 @@ class KeyCount:
 def build_candidates(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> list[KeyCount]:
     """Create {schema}.candidate (join_key_l, join_key_r, match_key), each pair once, the smaller number left.
 
-    Keys are taken in the order of `kind.keys` while they fit the budget; a key that does not fit is refused
+    Two records of a source that holds nobody twice (see `clean_source`) are no candidates. Keys are taken in the order of `kind.keys` while they fit the budget; a key that does not fit is refused
     and logged with its count.
     """
     (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
@@ -46,6 +46,7 @@ def build_candidates(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, sch
             join {table} as r on l.record_number < r.record_number
             """
         )
+        _without_clean_sources(con, schema)
         return [KeyCount("all pairs", records * (records - 1) // 2, records, True)]
     counts: list[KeyCount] = []
     statements: list[tuple[str, str]] = []
@@ -59,7 +60,19 @@ def build_candidates(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, sch
             left -= count.pairs
             statements.append((name, keyed))
     _create(con, schema, statements)
+    _without_clean_sources(con, schema)
     return counts
+
+
+def _without_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
+    con.execute(
+        f"""
+        delete from {schema}.candidate
+        using {schema}.clean_source as l, {schema}.clean_source as r
+        where candidate.join_key_l = l.record_number and candidate.join_key_r = r.record_number
+            and l.clean_source = r.clean_source
+        """
+    )
 
 
 def _keyed_queries(

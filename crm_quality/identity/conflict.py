@@ -18,7 +18,8 @@ _OTHER_ID = _BOTH + " and (length(l.{0}) = 18 or levenshtein(l.{0}, r.{0}) > 1)"
 def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     """(Re)create identity.conflict (record_number_l, record_number_r, reason) for the pairs of {schema}.related.
 
-    {schema}.related (record_number_l, record_number_r, match_weight) holds the pairs that hang together.
+    {schema}.related (record_number_l, record_number_r, match_weight) holds the pairs that hang together,
+    {schema}.clean_source (record_number, clean_source) the records of objects that hold nobody twice.
     """
     other_ids = _disagreeing(con, "national_text", ("email", "phone_1", "birth_date"), 1)
     national_id = _OTHER_ID if other_ids <= MOST_DISAGREEING else _CHECKED_ID
@@ -30,6 +31,7 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
         select
             record.record_number,
             record.party_type,
+            clean.clean_source,
             party.name_key,
             case when party.tax_id_problem is null then party.tax_id end as tax_id,
             case when party.national_id_problem is null then party.national_id end as national_id,
@@ -43,6 +45,7 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             {_BRANCH} as branch_words
         from core.party as party
         join identity.record as record using (source_system, source_object, source_id)
+        left join {schema}.clean_source as clean on clean.record_number = record.record_number
         """
     )
     con.execute(
@@ -58,6 +61,7 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
                     when {national_id.format("national_id")} then 'different national ids'
                     when l.party_type <> r.party_type then 'a person and an organisation'
                     when {birth_dates} then 'different birth dates'
+                    when l.clean_source = r.clean_source then 'two records of a source that holds nobody twice'
                     when l.party_type = 'person' or l.tax_id = r.tax_id then null
                     when l.email = r.email or l.street = r.street then null
                     when l.is_branch <> r.is_branch then 'a branch and its head office'
@@ -92,7 +96,10 @@ def _disagreeing(con: duckdb.DuckDBPyConnection, column: str, shared: tuple[str,
 _REGION = """
     case
         when regexp_matches(party.company_core, '^[一-鿿]') and strpos(lower(party.company_name), party.company_core) > 1
-            then left(lower(party.company_name), cast(strpos(lower(party.company_name), party.company_core) - 1 as integer))
+            then nullif(regexp_replace(
+                left(party.company_name, cast(strpos(lower(party.company_name), party.company_core) - 1 as integer)),
+                '[^一-鿿]', '', 'g'
+            ), '')
         else nullif(lower(regexp_extract(party.company_name, '[(（]([^)）]+)[)）]', 1)), '')
     end
 """

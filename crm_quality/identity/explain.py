@@ -101,11 +101,20 @@ def _organisation_weight(evidence: list[Evidence]) -> str:
     own = f"({tax_id} or {_level(evidence, 'email', 'same web domain')})"
     # Another company name at one address or switchboard: neighbours, tenants, one group.
     unlike = f"not {_level(evidence, 'name', 'partly the same company name')} and {_compared(evidence, 'name')}"
+    # Companies of one trade and region have words of their names in common. Of two sources that hold nobody twice,
+    # every record has one partner at most, and the best one wins.
+    somewhere = (
+        f"{own} or {_level(evidence, 'phone', 'similar phone')}"
+        f" or {_level(evidence, 'address', 'partly the same address')}"
+    )
+    vague = f"not {_level(evidence, 'name', 'similar company name')} and {_compared(evidence, 'name')}"
     # One name and web domain, but neither a phone nor an address in common: two sites, or two companies.
     elsewhere = f"{_is(evidence, 'phone', 'different phone')} and {_is(evidence, 'address', 'different address')}"
     return f"""
         case
             when ({unlike}) and not {own} then least(match_weight, {HELD_BACK})
+            when ({vague}) and not ({somewhere}) and (clean_source_l is null or clean_source_r is null)
+                then least(match_weight, {HELD_BACK})
             when ({elsewhere}) and not ({tax_id} or {_level(evidence, "email", "same e-mail")})
                 then least(match_weight, {HELD_BACK})
             when {_nameless(evidence)} then least(match_weight, {HELD_BACK})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crm_quality.identity.roles import (
     ADDRESS,
+    BROKEN_PHONE,
     EMAIL,
     PHONES,
     PLACE,
@@ -23,6 +24,7 @@ _COMPANY_PHONE = Evidence(
     is_shared=True,
     levels=(Level(any_pair("{a} = {b}", PHONES, PHONES), "same phone"), SIMILAR_PHONE),
     different="different phone",
+    incomparable=BROKEN_PHONE,
 )
 
 # One comparison, because an address and its domain are one piece of evidence.
@@ -67,6 +69,8 @@ _COMPANY_NAME = Evidence(
             "same brand in Chinese and in English",
         ),
         Level(f"{_COSINE} >= 0.7", "similar company name"),
+        # Names begin with what is their own, and end with their trade.
+        Level(f"{_COSINE} >= 0.45 and head_l = head_r", "company name that begins the same"),
         Level(f"{_COSINE} >= 0.45", "partly the same company name"),
         Level(f"{_COSINE} >= 0.2", "a word of the company name in common"),
     ),

@@ -4,6 +4,7 @@
 -- core_pattern    LIKE pattern that finds the characters of a short Chinese name in their order
 -- company_key     Latin words of the name
 -- brand           first two syllables of a Chinese name as one word: how an English name of it would spell them
+-- head            how the name begins: its first word, or first two Chinese characters
 -- is_branch       the name is that of a branch
 -- tax_text        tax id as it came, letters and digits only
 -- email           address, unless shared by more than ten different companies
@@ -37,6 +38,8 @@ with party as (
     from core.party as party
     join identity.record as record using (source_system, source_object, source_id)
     where record.party_type = 'organisation'
+        -- A collective account is nobody's record, so it is the same as no other.
+        and party.is_one_time is distinct from true
 ),
 
 phone_use as (
@@ -94,6 +97,10 @@ select
         when regexp_matches(party.company_core, '^[一-鿿]{2}')
             then concat(split_part(party.company_key, ' ', 1), split_part(party.company_key, ' ', 2))
     end as brand,
+    case
+        when regexp_matches(party.company_core, '^[一-鿿]{2}') then left(party.company_core, 2)
+        else nullif(split_part(party.company_key, ' ', 1), '')
+    end as head,
     coalesce(party.company_is_branch, false) as is_branch,
     nullif(regexp_replace(upper(party.tax_id_raw), '[^A-Z0-9]', '', 'g'), '') as tax_text,
     case when coalesce(email_use.names, 0) <= 10 then party.own_email end as email,

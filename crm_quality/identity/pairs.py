@@ -12,6 +12,7 @@ import numpy as np
 
 from crm_quality.identity.blocking import KeyCount, build_candidates
 from crm_quality.identity.certain import MATCH_KEY, add_equal_names, build_certain
+from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.components import components
 from crm_quality.identity.conflict import build_conflicts
 from crm_quality.identity.explain import weigh
@@ -75,6 +76,7 @@ def train(con: duckdb.DuckDBPyConnection, models_dir: Path) -> tuple[MatchModel,
     """
     models = []
     with workspace(con) as schema:
+        build_clean_sources(con, schema)
         for kind in KINDS:
             table = prepare_input(con, kind, schema)
             if _records(con, table) < 2:
@@ -96,6 +98,7 @@ def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path) -> PairReport:
     reports = []
     with workspace(con) as schema:
         build_certain(con, schema)
+        build_clean_sources(con, schema)
         con.execute(
             f"create table {schema}.weighed (record_number_l bigint, record_number_r bigint, match_weight double,"
             f" reason varchar, match_key varchar, waterfall {SQL_TYPE})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crm_quality.identity.roles import (
     ADDRESS,
+    BROKEN_PHONE,
     EMAIL,
     PLACE,
     SIMILAR_PHONE,
@@ -30,7 +31,7 @@ _PERSON_PHONE = Evidence(
     different="different mobile",
     incomparable=(
         "(phone_1_l is null or phone_1_r is null) and (phone_2_l is null or phone_2_r is null)"
-        f" and not coalesce({_SAME_MOBILE}, false)"
+        f" and not coalesce({_SAME_MOBILE}, false) or {BROKEN_PHONE}"
     ),
 )
 

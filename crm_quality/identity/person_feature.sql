@@ -47,6 +47,8 @@ with party as (
     from core.party as party
     join identity.record as record using (source_system, source_object, source_id)
     where record.party_type = 'person'
+        -- A collective account is nobody's record, so it is the same as no other.
+        and party.is_one_time is distinct from true
 ),
 
 phone_use as (

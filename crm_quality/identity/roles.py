@@ -72,12 +72,24 @@ PHONES = ("phone_1", "phone_2")
 
 SIMILAR_PHONE = Level(
     any_pair(
-        "(right({a}, 7) = right({b}, 7) or (jaro_similarity({a}, {b}) >= 0.85"
+        "(right({a}, 7) = right({b}, 7)"
+        " or (length({a}) >= 7 and length({b}) >= 7 and (contains({a}, {b}) or contains({b}, {a})))"
+        " or (jaro_similarity({a}, {b}) >= 0.85"
         " and length({a}) >= 7 and levenshtein({a}, {b}) <= 1))",
         PHONES,
         PHONES,
     ),
     "similar phone",
+)
+
+
+def _has_whole_number(side: str) -> str:
+    return f"coalesce(starts_with(phone_1_{side}, '+') or starts_with(phone_2_{side}, '+'), false)"
+
+
+# A number that is not valid is cut off or mistyped: it may resemble another, but it contradicts none.
+BROKEN_PHONE = (
+    f"not ({_has_whole_number('l')} and {_has_whole_number('r')}) and not coalesce({SIMILAR_PHONE.sql}, false)"
 )
 
 EMAIL = Evidence(

@@ -77,12 +77,28 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     ]
     mixture = estimate(compared, columns, has_namesakes=kind.party_type == "person")
     all_pairs = max(1.0, records * (records - 1) / 2)
+    possible_pairs = max(1.0, all_pairs - _excluded_pairs(con, table, schema))
     # Of few records, a good part of the random pairs that agree are matches; they are no measure of strangers.
     matching_share = strangers.pairs.sum() / all_pairs / share
     u = strangers.shares(without=[pairs * matching_share for pairs in mixture.level_matches])
     matches = min(max(mixture.matches / share, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records)
-    settings = _settings(evidence, mixture, u, min(0.5, matches / all_pairs))
+    settings = _settings(evidence, mixture, u, min(0.5, matches / possible_pairs))
     return Fit(settings, {"matches": round(mixture.matches / share), "iterations": mixture.iterations})
+
+
+def _excluded_pairs(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> float:
+    """Pairs that cannot match because their source holds nobody twice."""
+    (pairs,) = con.execute(
+        f"""
+        select coalesce(sum(n * (n - 1) / 2), 0)
+        from (
+            select count(*) as n from {schema}.clean_source
+            where record_number in (select record_number from {table})
+            group by clean_source
+        )
+        """
+    ).fetchone() or (0,)
+    return float(pairs)
 
 
 def _fit_names(con: duckdb.DuckDBPyConnection, table: str, evidence: list[Evidence]) -> Fit:
@@ -169,7 +185,7 @@ def _settings(evidence: list[Evidence], mixture: Mixture, u: list[np.ndarray], p
         ],
         "blocking_rules_to_generate_predictions": [],
         "retain_matching_columns": True,
-        "additional_columns_to_retain": ["country"],
+        "additional_columns_to_retain": ["country", "clean_source"],
         "retain_intermediate_calculation_columns": True,
         "probability_two_random_records_match": _shortened(prior),
         "linker_uid": "crm_quality",

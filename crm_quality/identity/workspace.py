@@ -56,11 +56,13 @@ def prepare_input(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> st
         f"""
         create or replace table {table} as
         select
-            feature.* replace ({_ADDRESS} as address, coalesce(latin_place.latin, feature.city) as city)
+            feature.* replace ({_ADDRESS} as address, coalesce(latin_place.latin, feature.city) as city),
+            clean.clean_source
             {vectors}
         from {kind.feature_table} as feature
         left join {schema}.latin_address as latin_address on latin_address.text = feature.address
         left join {schema}.latin_place as latin_place on latin_place.text = feature.city
+        left join {schema}.clean_source as clean on clean.record_number = feature.record_number
         {vector_join}
         """
     )

@@ -18,6 +18,8 @@ _BRACKETS = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|【([^】]*)】|〔([^〕]*
 _HANZI_OR_WORD = re.compile(f"[{HANZI}]+|[^{HANZI}]+")
 _LETTER = re.compile(r"[^\W\d_]")
 _NOT_WORD = re.compile(r"[\W_]+")
+# *ST沪科: the mark that a Chinese stock exchange sets before the name of a company in trouble.
+_EXCHANGE_MARK = re.compile(rf"^s?\s*[*]?\s*st\s*(?=[{HANZI}])", re.IGNORECASE)
 # A name of one character says nothing: rather keep the region or the industry word than leave that.
 _LEAST_CORE = 2
 
@@ -79,7 +81,7 @@ def _is_no_name(word: str) -> bool:
 
 
 def _hanzi_core(name: str) -> tuple[str, str | None, bool]:
-    text, bracketed = _without_brackets(name)
+    text, bracketed = _without_brackets(_EXCHANGE_MARK.sub("", name))
     compact = re.sub(r"\s+", "", text) if not re.search(r"[A-Za-z] [A-Za-z]", text) else text
     compact = _NOT_WORD.sub("", compact.casefold()) if " " not in compact else compact.casefold()
     head, is_branch = _without_branch(compact)

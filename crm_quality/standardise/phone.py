@@ -77,6 +77,9 @@ def _parse(text: str, country: str | None) -> Phone:
     # Asking for the type is asking for validity, too: a number of no type is not valid.
     kind = phonenumbers.number_type(number)
     if kind == PhoneNumberType.UNKNOWN:
+        if text.startswith("00"):
+            # The usual prefix of a foreign number is read everywhere, also where a country dials another.
+            return _parse("+" + text.removeprefix("00"), country)
         digits = _NOT_DIGIT.sub("", text)
         problem = "not a phone number" if len(digits) < _LEAST_DIGITS else "not valid for its country"
         return Phone(None, None, problem)

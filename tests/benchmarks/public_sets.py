@@ -139,7 +139,13 @@ PUBLIC_SETS = (
         {
             "crm": Extract(
                 "cn_listed_companies/task_link/crm_short_2025.csv",
-                {**_ORGANISATION, "source_id": "crm_id", "company_name": "name", "region": "area", "industry": "industry"},
+                {
+                    **_ORGANISATION,
+                    "source_id": "crm_id",
+                    "company_name": "name",
+                    "region": "area",
+                    "industry": "industry",
+                },
             ),
             "erp": Extract(
                 "cn_listed_companies/task_link/erp_legal_2020.csv",
@@ -166,7 +172,13 @@ PUBLIC_SETS = (
         {
             "crm": Extract(
                 "cn_listed_companies/task_dedupe/records.csv",
-                {**_ORGANISATION, "source_id": "rec_id", "company_name": "name", "region": "area", "industry": "industry"},
+                {
+                    **_ORGANISATION,
+                    "source_id": "rec_id",
+                    "company_name": "name",
+                    "region": "area",
+                    "industry": "industry",
+                },
             )
         },
         "select 'crm', 'records', rec_id, cluster_id"

@@ -21,6 +21,7 @@ _TYPES = {
     "email_is_free": "boolean",
     "email_is_disposable": "boolean",
     "is_deleted": "boolean",
+    "is_one_time": "boolean",
 }
 PARTY_COLUMNS = [
     "source_system",
@@ -70,6 +71,7 @@ PARTY_COLUMNS = [
     "country",
     "industry",
     "is_deleted",
+    "is_one_time",
     "merged_into_source_id",
 ]
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_quality.identity.blocking import build_candidates
+from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.latin import latin_address, latin_place
 from crm_quality.identity.mixture import Column, Patterns, estimate
 from crm_quality.identity.person import PERSON
@@ -61,6 +62,7 @@ def test_a_key_that_would_explode_is_refused_with_its_count(
         ]
     )
     con.execute("create schema work")
+    build_clean_sources(con, "work")
     with caplog.at_level(logging.WARNING):
         counts = {count.key: count for count in build_candidates(con, PERSON, "identity.person_feature", "work")}
     assert (counts["birth date"].accepted, counts["birth date"].pairs) == (False, 3160)
@@ -73,6 +75,7 @@ def test_candidates_are_each_listed_once_with_the_smaller_number_left(monkeypatc
     people = [person(f"{n}", "Anna", f"family{n // 2}", email=f"x{n // 2}{n // 2:03}@mail.org") for n in range(10)]
     con = warehouse(people)
     con.execute("create schema work")
+    build_clean_sources(con, "work")
     build_candidates(con, PERSON, "identity.person_feature", "work")
     rows = con.execute("select join_key_l, join_key_r from work.candidate").fetchall()
     assert len(rows) == len(set(rows))

@@ -1,0 +1,69 @@
+"""Find the source objects that hold nobody twice. Does not belong here: what follows from it."""
+
+from __future__ import annotations
+
+import duckdb
+
+LEAST_RECORDS = 100
+# So many of an object's records must have a twin elsewhere before the lack of twins inside says something.
+LEAST_ELSEWHERE = 0.05
+# Twins inside, per twin elsewhere: matches are as often identical in one place as in the other.
+MOST_INSIDE = 0.05
+
+
+def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """Create {schema}.clean_source (record_number, clean_source): the records of objects without duplicates.
+
+    Twins are records that are the same beyond doubt: a company name, a person's name with birth date, e-mail or
+    phone, or a hard identifier. Where an object's records often have twins in other objects and next to none inside,
+    its entities stand in it once. Where there is no other object to compare with, nothing is concluded, nor where
+    a source itself notes merges.
+    """
+    con.execute(
+        f"""
+        create or replace table {schema}.clean_source as
+        with twin as (
+            select record_number, concat('o', coalesce(core, company_key)) as key from identity.organisation_feature
+            where coalesce(core, company_key) is not null
+            union all
+            select record_number, concat('t', tax_text) from identity.organisation_feature where tax_text is not null
+            union all
+            select record_number, concat('n', national_text) from identity.person_feature where national_text is not null
+            union all
+            select record_number, concat('p', name_key, '|', other)
+            from (
+                select record_number, name_key, unnest([birth_date, email, phone_1, phone_2]) as other
+                from identity.person_feature
+            )
+            where name_key is not null and other is not null
+        ),
+        placed as (
+            select twin.key, twin.record_number, record.party_type, record.source_system, record.source_object,
+                count(distinct twin.record_number) over (partition by twin.key) as everywhere,
+                count(distinct twin.record_number)
+                    over (partition by twin.key, record.source_system, record.source_object) as inside
+            from twin
+            join identity.record as record on record.record_number = twin.record_number
+        ),
+        counted as (
+            select record_number, party_type, source_system, source_object,
+                bool_or(inside > 1) as has_twin_inside, bool_or(everywhere > inside) as has_twin_elsewhere
+            from placed
+            group by all
+        ),
+        clean as (
+        select source_system, source_object, party_type
+        from counted
+        where (source_system, source_object) not in (
+            select (source_system, source_object) from core.party where merged_into_source_id is not null
+        )
+        group by all
+        having count(*) >= {LEAST_RECORDS}
+            and avg(cast(has_twin_elsewhere as integer)) >= {LEAST_ELSEWHERE}
+            and count(*) filter (has_twin_inside) <= {MOST_INSIDE} * count(*) filter (has_twin_elsewhere)
+        )
+        select record.record_number, concat(source_system, '|', source_object) as clean_source
+        from identity.record as record
+        join clean using (source_system, source_object, party_type)
+        """
+    )
