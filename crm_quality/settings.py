@@ -28,6 +28,19 @@ class IdentitySettings(BaseModel):
     )
 
 
+class ContractSettings(BaseModel):
+    """A table of contracts with what is known of each, and which of them were cancelled."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = Field(description="CSV or Parquet file, below the project folder")
+    id: str = Field(description="column that names the contract or customer")
+    churned: str = Field(description="column that says whether it was cancelled")
+    churned_value: str = Field(default="Yes", description="what stands there if it was")
+    ignore: list[str] = Field(default=[], description="columns that say nothing, or what is only known afterwards")
+    source_system: str | None = Field(default=None, description="source whose party records the ids belong to")
+
+
 class Settings(BaseSettings):
     """What `crm_quality.yaml` may hold; `CRM_QUALITY_<KEY>` in the environment wins over the file."""
 
@@ -47,6 +60,7 @@ class Settings(BaseSettings):
         default=0, ge=0, description="how long a second run waits for the first before it stops"
     )
     identity: IdentitySettings = IdentitySettings()
+    contracts: ContractSettings | None = Field(default=None, description="customers under contract, for their churn")
     nightly_at: str = Field(
         default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="time of the nightly run, HH:MM"
     )

@@ -58,6 +58,7 @@ def _import_ahead() -> None:
 
     shared_context()
     importlib.import_module("splink")
+    importlib.import_module("sklearn.ensemble")
     load_library()
 
 

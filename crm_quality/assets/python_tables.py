@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import dagster as dg
+
 from crm_quality.assets.table import Build
 from crm_quality.assets.warehouse import OpenRun
 from crm_quality.identity.cluster import build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.pairs import build_pairs
 from crm_quality.identity.review import build_review_queue
+from crm_quality.marts.backtest import markdown_figures
+from crm_quality.marts.churn_score import build_churn_score
+from crm_quality.marts.contract_churn import build_contract_churn
 from crm_quality.marts.customer_value import build_customer_value
 from crm_quality.quality.ghost_forecast import build_ghost_forecast
 from crm_quality.sql_model import tables_read
@@ -92,6 +97,20 @@ def _forecast(run: OpenRun) -> Mapping[str, Any]:
         "confirmed real": report.confirmed_real,
         "AUC on records held out": report.auc if report.auc is not None else "not measured",
     }
+
+
+def _churn(run: OpenRun) -> Mapping[str, Any]:
+    report = build_churn_score(run.con)
+    return {"model": report.model, "why": report.remark, "horizon in days": report.horizon_days}
+
+
+def _contracts(run: OpenRun) -> Mapping[str, Any]:
+    return {"contracts": build_contract_churn(run.con, run.project.settings.contracts, run.project.folder)}
+
+
+def _backtests(run: OpenRun) -> Mapping[str, Any]:
+    """The tables before have written it; here it is shown."""
+    return {"figures": dg.MetadataValue.md(markdown_figures(run.con))}
 
 
 def _value(run: OpenRun) -> Mapping[str, Any]:
@@ -180,6 +199,27 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         _made_with_the_table_it_reads,
         ["quality.ghost_forecast"],
         "What the ghost forecast learnt from and how well it tells ghosts apart, or why there is none.",
+    ),
+    PythonTable(
+        "marts.churn_score",
+        _churn,
+        ["marts.customer_order", "golden.customer_child", "golden.customer", "marts.customer_value"],
+        "How likely each customer with orders buys nothing any more, by gradient boosting where its backtest beat a plain "
+        "logistic regression, otherwise by the purchase model.",
+        ("duckdb", "python", "scikitlearn"),
+    ),
+    PythonTable(
+        "marts.contract_churn",
+        _contracts,
+        ["marts.churn_score", "golden.customer_xref"],
+        "How likely a customer under contract cancels it; empty where the settings name no table of contracts.",
+        ("duckdb", "python", "scikitlearn"),
+    ),
+    PythonTable(
+        "marts.model_backtest",
+        _backtests,
+        ["marts.churn_score", "marts.contract_churn"],
+        "What every model said of a past that it had not seen, beside a naive baseline.",
     ),
     PythonTable(
         "marts.customer_value",

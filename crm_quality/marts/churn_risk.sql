@@ -1,27 +1,40 @@
--- How likely it is that a customer buys nothing in the next 180 days, why, and what to do. Customers with orders only.
--- The probability comes from the purchase model in marts.purchase_model: no purchase means that the customer has left, or that
--- one who is still there happens not to buy, so (1 - alive) + alive * ((alpha + T) / (alpha + T + 180 days)) ^ (r + frequency).
--- It is the ratio of the BG/NBD likelihoods of the history with and without 180 days more (Fader, Hardie and Lee 2005, eq. 6).
--- It is not 1 - alive: the model holds every one-time buyer for alive.
+-- How likely it is that a customer buys nothing within the horizon of marts.churn_score, why, and what to do. Customers with orders
+-- only. marts.model_backtest holds the proof of the model.
 -- Bands: high from 0.7, medium from 0.4. Spend is compared with that of all persons, or organisations, who pay in the same currency:
 -- top tenth, upper half.
 -- High risk: call the top tenth, a coupon for the upper half. Medium risk: dedicated service for the top tenth, a coupon for the
--- upper half. Otherwise nothing.
+-- upper half. An action that costs more than it is expected to save is left. What an action saves is the churn probability times
+-- the share of leavers it keeps times clv_12m; what it costs is a share of the customer's expected order. Both shares are
+-- assumptions, in the CTE `action`: replace them by what your own campaigns showed.
 -- customer_id          the customer
 -- as_of_date           extract date of the run
--- churn_probability    probability of no purchase in the 180 days after as_of_date
+-- churn_probability    probability of no purchase within the horizon after as_of_date
 -- risk_band            low, medium or high
 -- top_reasons          what the probability rests on, in words
 -- suggested_action     call, coupon, dedicated service or none
+-- action_value         what the action is expected to save, less its cost, in the currency of marts.customer_value; empty where none is suggested
+-- horizon_days         days without a purchase that count as churn
 with policy as (
     select
-        180 as horizon_days,
         0.7 as high_from,
         0.4 as medium_from,
         0.9 as top_from,
         0.5 as upper_from,
         -- shorter than this, little is known of a customer
         90 as new_days
+),
+
+action as (
+    select
+        kind.name,
+        kind.cost_in_orders,
+        kind.keeps
+    from (
+        values
+        ('call', 0.05, 0.10),
+        ('coupon', 0.10, 0.08),
+        ('dedicated service', 0.20, 0.20)
+    ) as kind (name, cost_in_orders, keeps)
 ),
 
 customer as (
@@ -37,16 +50,14 @@ customer as (
         percent_rank() over (
             partition by summary.party_type, summary.currency order by summary.total_amount
         ) as spend_rank,
-        (1 - coalesce(value.probability_alive, 1))
-        + coalesce(value.probability_alive, 1) * power(
-            (model.alpha + value.tenure_days / 7.0) / (model.alpha + (value.tenure_days + policy.horizon_days) / 7.0),
-            model.r + value.frequency
-        ) as churn_probability
+        value.clv_12m,
+        value.expected_order_value,
+        score.churn_probability,
+        score.horizon_days,
+        score.reasons
     from marts.customer_value as value
-    cross join policy
     inner join marts.purchase_summary as summary on value.customer_id = summary.customer_id
-    inner join marts.purchase_model as model
-        on summary.party_type = model.party_type and summary.currency is not distinct from model.currency
+    inner join marts.churn_score as score on value.customer_id = score.customer_id
 ),
 
 banded as (
@@ -65,12 +76,33 @@ banded as (
         end as spend
     from customer
     cross join policy
+),
+
+proposed as (
+    select
+        banded.*,
+        round(
+            cast(
+                action.keeps * banded.churn_probability * banded.clv_12m
+                - action.cost_in_orders * banded.expected_order_value as double
+            ),
+            2
+        ) as action_value,
+        action.name as action
+    from banded
+    left join action
+        on
+            action.name = case
+                when banded.risk_band = 'high' and banded.spend = 'top' then 'call'
+                when banded.risk_band = 'medium' and banded.spend = 'top' then 'dedicated service'
+                when banded.risk_band in ('high', 'medium') and banded.spend = 'upper' then 'coupon'
+            end
 )
 
 select
     customer_id,
     as_of_date,
-    round(churn_probability, 6) as churn_probability,
+    churn_probability,
     risk_band,
     replace(
         concat_ws(
@@ -83,15 +115,13 @@ select
                 when probability_alive < 0.5
                     then concat('has probably left: ', cast(round(100 * probability_alive) as bigint), ' % likely to be there')
             end,
-            case when tenure_days < new_days then concat('customer for only ', tenure_days, ' days') end
+            case when tenure_days < new_days then concat('customer for only ', tenure_days, ' days') end,
+            reasons
         ),
         ' 1 days',
         ' 1 day'
     ) as top_reasons,
-    case
-        when risk_band = 'high' and spend = 'top' then 'call'
-        when risk_band = 'medium' and spend = 'top' then 'dedicated service'
-        when risk_band in ('high', 'medium') and spend = 'upper' then 'coupon'
-        else 'none'
-    end as suggested_action
-from banded
+    case when action_value > 0 then action else 'none' end as suggested_action,
+    case when action_value > 0 then action_value end as action_value,
+    horizon_days
+from proposed

@@ -8,7 +8,9 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from crm_quality.marts.churn_score import build_churn_score, score_by_purchase_model
 from crm_quality.marts.customer_value import ValueReport, build_customer_value
+from crm_quality.warehouse import has_table
 from tests.golden.scenario import EXTRACT_DATE, Row, build, insert, warehouse
 
 __all__ = [
@@ -80,13 +82,17 @@ def bought(con: duckdb.DuckDBPyConnection, purchases: Iterable[tuple[str, date, 
     con.register("frame", frame)
     con.execute("insert into marts.customer_order by name from frame")
     golden_customers(con, "select distinct customer_id from frame")
+    if not has_table(con, "golden", "customer_child"):
+        build(con, "golden.customer_xref", "golden.customer_child")
     con.unregister("frame")
     build(con, "marts.purchase_summary")
 
 
 def value(con: duckdb.DuckDBPyConnection) -> ValueReport:
-    """Make the value and risk marts of what was bought."""
+    """Make the value and risk marts of what was bought, by the purchase models alone."""
     report = build_customer_value(con)
+    build_churn_score(con)
+    score_by_purchase_model(con, 180)
     build(con, "marts.churn_risk")
     return report
 

@@ -1,0 +1,231 @@
+"""Make marts.churn_score and the churn part of marts.model_backtest. Belongs here: which model is believed. Does not: models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+
+from crm_quality.marts import backtest
+from crm_quality.marts.backtest import Figure
+from crm_quality.marts.churn_features import customers_on
+from crm_quality.marts.churn_model import (
+    CHURN_MODEL,
+    ChurnModel,
+    TooFewError,
+    deciles,
+    figures,
+    fit_churn,
+    fit_plain,
+    predict_plain,
+)
+from crm_quality.warehouse import literal, scalar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# "Gone" means no purchase for half a year. A shorter history cannot test that, so it is asked less.
+HORIZONS = (180, 90, 30)
+PURCHASE_MODEL = "purchase model"
+ORIGINS = 2
+# Days from which customers are learnt, per origin.
+CUTOFFS = 4
+# More customers than this make the model no better, only slower.
+MAX_CUSTOMERS = 30_000
+
+_TABLE = """
+create or replace table marts.churn_score (
+    customer_id varchar,
+    as_of_date date,
+    horizon_days integer,
+    churn_probability double,
+    model_version varchar,
+    reasons varchar)
+"""
+
+_DESCRIPTION = "How likely each customer with orders buys nothing any more."
+_COMMENTS = {
+    "customer_id": "the customer",
+    "as_of_date": "extract date of the run",
+    "horizon_days": "days after as_of_date without a purchase that count as churn: 180, less where history is short",
+    "churn_probability": "probability of no purchase within the horizon",
+    "model_version": "the model it comes from",
+    "reasons": "what moved it most, apart from the silence itself, in words; empty for the purchase model",
+}
+
+# What a group of features says of a customer, in words.
+_WORDS = """
+    case driver
+        when 'frequency' then concat('orders in the last 180 days: ', cast(orders_180 as bigint), ', in all: ',
+            cast(frequency as bigint))
+        when 'spend' then concat('the last 90 days brought ', cast(round(100 * spend_90 / spend) as bigint),
+            ' % of all it ever spent')
+        when 'contact' then coalesce(concat('last contact ', cast(days_since_contact as bigint), ' days ago'), 'never contacted')
+        when 'service' then concat_ws(', ', concat('tickets in a year: ', cast(tickets_365 as bigint)),
+            'satisfaction ' || cast(round(100 * satisfaction) as bigint) || ' %')
+        when 'loyalty' then concat('points in a year: ', cast(points_365 as bigint))
+    end
+"""
+
+_NO_REASON = ("recency", "tenure", "kind")
+
+
+@dataclass(frozen=True)
+class ChurnReport:
+    """The model that is believed, why, and its backtest."""
+
+    model: str
+    horizon_days: int
+    remark: str
+
+
+def build_churn_score(con: duckdb.DuckDBPyConnection) -> ChurnReport:
+    """(Re)create marts.churn_score from marts.customer_order, golden.customer_child and the purchase models.
+
+    The gradient-boosted model is only believed when it beat the plain logistic regression in the backtest, in AUC and
+    in Brier score; otherwise the probability comes from the purchase model.
+    """
+    con.execute(_TABLE)
+    con.execute(f"comment on table marts.churn_score is {literal(_DESCRIPTION)}")
+    for column, text in _COMMENTS.items():
+        con.execute(f"comment on column marts.churn_score.{column} is {literal(text)}")
+    backtest.create(con)
+    first, today = con.execute(
+        "select min(ordered_on), (select extract_date from meta.current_run) from marts.customer_order"
+    ).fetchone() or (None, None)
+    horizon = _horizon((today - first).days if first else 0)
+    try:
+        remark = _score_by_model(con, first, today, horizon) if first else "there are no orders"
+    except TooFewError as error:
+        remark = f"too little history: {error}"
+    if remark:
+        horizon = HORIZONS[0]
+        score_by_purchase_model(con, horizon)
+    return ChurnReport(PURCHASE_MODEL if remark else CHURN_MODEL, horizon, remark or "better than the baseline")
+
+
+def _horizon(history_days: int) -> int:
+    return next((days for days in HORIZONS if history_days >= 3 * days), HORIZONS[0])
+
+
+def _score_by_model(con: duckdb.DuckDBPyConnection, first: date, today: date, horizon: int) -> str:
+    """Test the model and, when it is good enough, write its scores; otherwise returns why not. Raises TooFewError."""
+    every = 1 + scalar(con, "select count(distinct customer_id) from marts.customer_order") // MAX_CUSTOMERS
+    tested = []
+    for number in range(1, ORIGINS + 1):
+        origin = today - timedelta(days=number * horizon)
+        try:
+            tested.append(_backtest(con, origin, first, horizon, every))
+        except TooFewError:
+            if not tested:
+                raise
+            break
+    wins = all(
+        np.mean([test[name][0] - test[name][1] for test in tested]) * sign > 0
+        for name, sign in (("auc", 1), ("brier", -1))
+    )
+    backtest.decide(con, "churn", is_published=bool(wins))
+    if not wins:
+        return "in the backtest it was no better than a logistic regression on recency, frequency and monetary value"
+    model = fit_churn(_learnt_until(con, today, first, horizon, every))
+    _write(con, customers_on(con, [today], horizon), model, horizon)
+    return ""
+
+
+def _learnt_until(con: duckdb.DuckDBPyConnection, day: date, first: date, horizon: int, every: int) -> pd.DataFrame:
+    """Customers on days whose horizon was over by `day`: what could be learnt then."""
+    step = max(15, horizon // 6)
+    days = [day - timedelta(days=horizon + number * step) for number in range(CUTOFFS)]
+    seen = [day for day in days if (day - first).days >= min(45, horizon // 2)]
+    if not seen:
+        raise TooFewError(f"orders since {first} only")
+    return customers_on(con, seen, horizon, every)
+
+
+def _backtest(
+    con: duckdb.DuckDBPyConnection, origin: date, first: date, horizon: int, every: int
+) -> dict[str, tuple[float, float]]:
+    """What the models fitted on the origin's day said of the time after, by figure: the model's and the baseline's."""
+    learnt, after = _learnt_until(con, origin, first, horizon, every), customers_on(con, [origin], horizon, every)
+    churned = after["churned"].to_numpy()
+    if not 0 < churned.sum() < len(churned):
+        raise TooFewError(f"all or none bought in the {horizon} days after {origin}")
+    said, plainly = fit_churn(learnt).predict(after), predict_plain(fit_plain(learnt), after)
+    model, baseline = figures(churned, said), figures(churned, plainly)
+    backtest.write(
+        con,
+        "churn",
+        origin,
+        horizon,
+        len(after),
+        [
+            *(Figure(name, None, model[name], baseline[name]) for name in model),
+            *(
+                Figure("calibration", place, mine[1], other[1], mine[2])
+                for place, (mine, other) in enumerate(
+                    zip(deciles(churned, said), deciles(churned, plainly), strict=True), start=1
+                )
+            ),
+        ],
+    )
+    return {name: (model[name], baseline[name]) for name in model}
+
+
+def _write(con: duckdb.DuckDBPyConnection, customers: pd.DataFrame, model: ChurnModel, horizon: int) -> None:
+    probability = model.predict(customers)
+    scored = customers.assign(churn_probability=probability, driver=_drivers(model, customers, probability))
+    con.register("scored", scored)
+    con.execute(
+        f"""
+        insert into marts.churn_score
+        select customer_id, as_of, {horizon}, round(churn_probability, 6), '{CHURN_MODEL}', {_WORDS}
+        from scored
+        """
+    )
+    con.unregister("scored")
+
+
+def _drivers(
+    model: ChurnModel, customers: pd.DataFrame, probability: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> Sequence[str]:
+    """The group of features that moved each customer most: up where churn is likelier than not, else down.
+
+    Recency stands first in every reason already, tenure beside it; the kind of a customer is no reason to give.
+    """
+    effects = {group: effect for group, effect in model.effects(customers).items() if group not in _NO_REASON}
+    names = list(effects)
+    moved = np.vstack([effects[name] for name in names]) * np.where(probability >= 0.5, 1, -1)
+    return [names[place] for place in moved.argmax(axis=0)]
+
+
+def score_by_purchase_model(con: duckdb.DuckDBPyConnection, horizon: int) -> None:
+    """Fill marts.churn_score from the purchase models alone.
+
+    No purchase means that the customer has left, or that one who is still there happens not to buy.
+
+    (1 - alive) + alive * ((alpha + T) / (alpha + T + horizon)) ^ (r + frequency): the ratio of the BG/NBD likelihoods
+    of the history with and without the horizon more (Fader, Hardie and Lee 2005, equation 6). It is not 1 - alive:
+    the model holds every one-time buyer for alive.
+    """
+    con.execute("delete from marts.churn_score")
+    con.execute(
+        """
+        insert into marts.churn_score
+        select value.customer_id, value.as_of_date, $horizon,
+            round(
+                (1 - coalesce(value.probability_alive, 1)) + coalesce(value.probability_alive, 1) * power(
+                    (model.alpha + value.tenure_days / 7.0) / (model.alpha + (value.tenure_days + $horizon) / 7.0),
+                    model.r + value.frequency
+                ), 6),
+            $name, null
+        from marts.customer_value as value
+        join marts.purchase_summary as summary using (customer_id)
+        join marts.purchase_model as model
+            on summary.party_type = model.party_type and summary.currency is not distinct from model.currency
+        """,
+        {"horizon": horizon, "name": PURCHASE_MODEL},
+    )
