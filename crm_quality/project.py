@@ -83,6 +83,7 @@ name: my company
 default_country: CN        # for phone numbers that name no country (ISO 3166)
 # memory_limit: 4GB        # what DuckDB may use in a run
 # threads: 2
+# keep_raw_days: 35        # days of extracts kept in the warehouse; the files themselves are never touched
 # keep_versions: 7         # published versions kept for `crm-quality rollback`
 # nightly_at: "02:00"
 # timezone: Asia/Shanghai

@@ -31,22 +31,31 @@ class Run:
 
     run_id: str
     extract_date: date
+    loads_only: bool = False
 
 
 def begin(
-    con: duckdb.DuckDBPyConnection, project: Project, sources: list[Source], run_id: str, day: date | None
+    con: duckdb.DuckDBPyConnection,
+    project: Project,
+    sources: list[Source],
+    run_id: str,
+    day: date | None,
+    loads_only: bool = False,
 ) -> Run:
     """Note the start of a run. Without a day, the newest extract decides.
+
+    A run that only loads an old day into raw publishes nothing, so it may be of any day.
 
     Raises CrmQualityError when a later day is published already, SourceError when there is no extract.
     """
     con.execute(_TABLES + raw.TABLES + staging.TABLES)
     day = day or newest_date(project, sources)
     latest = attach_previous(con, project)
-    if latest and latest > day:
+    if latest and latest > day and not loads_only:
         raise CrmQualityError(
             f"The published file is of {latest}; publishing {day} over it would turn the clock back. "
-            f"Take it back first with `crm-quality rollback --project {project.folder}`."
+            f"Take it back first with `crm-quality rollback --project {project.folder}`; to load a late day into raw "
+            "only, run its partition of the job `load_day`."
         )
     if latest:
         # A process killed right after the swap did publish, whatever its own notes say.
@@ -68,14 +77,14 @@ def begin(
     _note_sources(con, project, sources, day)
     decisions.load(con, project.decisions)
     load_policy(con, project.folder)
-    return Run(run_id, day)
+    return Run(run_id, day, loads_only)
 
 
 def end(con: duckdb.DuckDBPyConnection, run: Run) -> None:
-    """Note a run that did not publish as failed; one that did has said so itself."""
+    """Note a run that did not publish as failed, unless it was only to load; one that did has said so itself."""
     con.execute(
-        "update meta.run set status = 'failed', finished_at = now() where run_id = ? and status = 'running'",
-        [run.run_id],
+        "update meta.run set status = ?, finished_at = now() where run_id = ? and status = 'running'",
+        ["loaded" if run.loads_only else "failed", run.run_id],
     )
 
 

@@ -55,6 +55,11 @@ class Settings(BaseSettings):
         default="4GB", pattern=r"^\d+(\.\d+)?(MB|GB|TB)$", description="memory DuckDB may use in a run"
     )
     threads: int = Field(default=2, ge=1, description="threads DuckDB may use in a run")
+    keep_raw_days: int | None = Field(
+        default=35,
+        ge=1,
+        description="days of extracts kept in raw beyond those that today's state is made of; null: all",
+    )
     keep_versions: int = Field(default=7, ge=1, description="published versions kept for rollback")
     lock_timeout_seconds: float = Field(
         default=0, ge=0, description="how long a second run waits for the first before it stops"

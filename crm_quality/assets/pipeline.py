@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from crm_quality.assets.lineage import lineage_metadata
+from crm_quality.assets.load_day import load_job
 from crm_quality.assets.python_tables import PYTHON_TABLES
 from crm_quality.assets.raw import raw_assets, raw_name
 from crm_quality.assets.results import RESULTS, published_asset, results_asset
@@ -52,7 +53,7 @@ def build_definitions(project: Project) -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[*raw, *tables, results, published],
-        jobs=[job],
+        jobs=[job, load_job(project, sources)],
         schedules=[_schedule(project, job)],
         sensors=[_new_extract_sensor(project, sources, job)],
         resources={"warehouse": warehouse_resource(project)},
@@ -97,8 +98,9 @@ def _staging_asset(sources: list[Source], name: str) -> dg.AssetsDefinition:
 
 def _sql_asset(model: SqlModel, sources: list[Source], suite: Suite | None) -> dg.AssetsDefinition:
     reads = [f"{schema}.{table}" for schema, table in model.reads]
-    if "raw.rejected_line" in reads:
-        reads.remove("raw.rejected_line")
+    shared = {"raw.rejected_line", "raw.extract_drift"}.intersection(reads)
+    if shared:
+        reads = [table for table in reads if table not in shared]
         reads += [raw_name(source, name) for source in sources for name in source.objects]
 
     def build(run: OpenRun) -> dict[str, Any]:

@@ -48,6 +48,17 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
                 asset=["raw", table],
                 description="Every line of the files could be read. Rejected lines are in quality.rejected_line.",
             ),
+            dg.AssetCheckSpec(
+                "like_the_days_before",
+                asset=["raw", table],
+                description="Columns, what they hold and the number of records are like on the last days. "
+                "Changes are in quality.extract_drift.",
+            ),
+            dg.AssetCheckSpec(
+                "no_day_is_missing",
+                asset=["raw", table],
+                description="There is an extract of every day of the last month, since the first.",
+            ),
         ],
     )
     def asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[OpenRun]) -> dg.MaterializeResult:
@@ -57,9 +68,11 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
         note_step(warehouse.con, warehouse.run, "raw", f"raw.{table}", report.records, seconds)
         for problem in report.problems:
             context.log.error(problem)
+        for change in report.drift:
+            context.log.warning(change)
         outcomes = [
             record_check(warehouse.con, outcome, warehouse.run.run_id, warehouse.run.extract_date)
-            for outcome in _outcomes(report, f"raw.{table}", source_object.required)
+            for outcome in outcomes_of(report, f"raw.{table}", source_object.required)
         ]
         schema = column_schema(warehouse, "raw", table) if has_table(warehouse.con, "raw", table) else None
         return dg.MaterializeResult(
@@ -83,7 +96,13 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
     return asset
 
 
-def _outcomes(report: LoadReport, table: str, required: bool) -> list[CheckOutcome]:
+def _origin(source_object: SourceObject) -> str:
+    patterns = source_object.files + source_object.increments + source_object.deletes
+    return "the answer to its query" if source_object.query else f"`{'`, `'.join(patterns)}`"
+
+
+def outcomes_of(report: LoadReport, table: str, required: bool) -> list[CheckOutcome]:
+    """The checks of a load."""
     prefix = table.replace(".", "_", 1)
     return [
         CheckOutcome(
@@ -113,5 +132,34 @@ def _outcomes(report: LoadReport, table: str, required: bool) -> list[CheckOutco
             owner=OWNERS["raw"],
             why="A line that cannot be read is a record that nobody sees.",
             sql="select * from quality.rejected_line",
+        ),
+        CheckOutcome(
+            check_id=f"{prefix}__like_the_days_before",
+            table_name=table,
+            column_name=None,
+            expectation="like_the_days_before",
+            dimension="consistency",
+            severity="warning",
+            success=not report.drift,
+            evaluated_rows=report.records,
+            failed_rows=len(report.drift),
+            owner=OWNERS["raw"],
+            why="A source that changes its export changes what the figures mean.",
+            sql="select * from quality.extract_drift",
+            error="\n".join(report.drift) or None,
+        ),
+        CheckOutcome(
+            check_id=f"{prefix}__no_day_is_missing",
+            table_name=table,
+            column_name=None,
+            expectation="no_day_is_missing",
+            dimension="timeliness",
+            severity="warning",
+            success=not report.missing_days,
+            evaluated_rows=report.records,
+            failed_rows=len(report.missing_days),
+            owner=OWNERS["raw"],
+            why="Changes of a day that never came are in no table; `days: weekdays` or `irregular` says what to expect.",
+            error="No extract of " + ", ".join(map(str, report.missing_days)) if report.missing_days else None,
         ),
     ]

@@ -7,6 +7,8 @@ import dagster as dg
 
 from crm_quality.assets.table import OWNERS, column_schema
 from crm_quality.assets.warehouse import OpenRun
+from crm_quality.errors import PublishRefusedError
+from crm_quality.ingest.raw import changed_since_loaded
 from crm_quality.publish.versions import publish, refuse_if_doubtful
 from crm_quality.quality.data_docs import build_data_docs
 from crm_quality.quality.run import forget_other_results
@@ -80,6 +82,7 @@ def published_asset(names: Sequence[str], suites: Mapping[str, Suite]) -> dg.Ass
         build_data_docs(con, project.data_docs, run.run_id, suites)
         note_step(con, run, "published", "data docs", 1, time.perf_counter() - started)
         refuse_if_doubtful(con, run.run_id, list(names))
+        _refuse_if_still_arriving(warehouse)
         started = time.perf_counter()
         version = publish(con, project, run.run_id)
         note_step(con, run, "published", "published.golden", 1, time.perf_counter() - started)
@@ -97,3 +100,12 @@ def published_asset(names: Sequence[str], suites: Mapping[str, Suite]) -> dg.Ass
         )
 
     return asset
+
+
+def _refuse_if_still_arriving(warehouse: OpenRun) -> None:
+    """The run itself is the time for which a file must have stood still. Raises PublishRefusedError."""
+    changed = changed_since_loaded(warehouse.con, warehouse.project, warehouse.sources, warehouse.run.extract_date)
+    if changed:
+        raise PublishRefusedError(
+            f"Not published: written to after it was loaded: {', '.join(changed)}. Run again when the delivery is complete."
+        )

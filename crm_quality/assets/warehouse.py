@@ -14,6 +14,9 @@ from crm_quality.run import Run
 from crm_quality.sources.layout import Source, load_sources
 from crm_quality.warehouse import open_warehouse
 
+# The job that loads a day into raw and publishes nothing.
+LOAD_JOB = "load_day"
+
 
 @dataclass(frozen=True)
 class OpenRun:
@@ -39,13 +42,23 @@ def warehouse_resource(project: Project) -> dg.ResourceDefinition:
         sources = load_sources(current)
         run_id = context.run_id or "none"
         with open_warehouse(current, f"run {run_id[:8]}") as con:
-            run = runs.begin(con, current, sources, run_id, _as_date(context.resource_config.get("extract_date")))
+            run = runs.begin(con, current, sources, run_id, _day(context), loads_only=_job(context) == LOAD_JOB)
             try:
                 yield OpenRun(con, current, sources, run)
             finally:
                 runs.end(con, run)
 
     return warehouse
+
+
+def _day(context: dg.InitResourceContext) -> date | None:
+    """The partition that was asked for, or else what the configuration says."""
+    tags = context.run.tags if context.run else {}
+    return _as_date(tags.get("dagster/partition") or context.resource_config.get("extract_date"))
+
+
+def _job(context: dg.InitResourceContext) -> str | None:
+    return context.run.job_name if context.run else None
 
 
 def _as_date(text: str | None) -> date | None:

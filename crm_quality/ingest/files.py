@@ -2,10 +2,11 @@
 
 import glob
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from crm_quality.errors import SourceError
 from crm_quality.ingest.archive import members
@@ -16,12 +17,16 @@ _KINDS = ("csv", "tsv", "txt", "xlsx", "json", "jsonl", "ndjson", "parquet")
 _PART_NUMBER = re.compile(r"([ _.-]+\(?\d+\)?)+$")
 
 
+Role = Literal["snapshot", "increment", "deletes"]
+
+
 @dataclass(frozen=True, order=True)
 class Part:
     """One thing to read: a file, or a member of a ZIP."""
 
     path: Path
     member: str = ""
+    role: Role = "snapshot"
 
     @property
     def name(self) -> str:
@@ -46,6 +51,8 @@ def extract_dates(project: Project, source: Source) -> list[date]:
 
     An undated export is dated by the newest modification time of its files, in UTC.
     """
+    if source.database:
+        return []
     if "{date}" not in source.path:
         undated = [
             datetime.fromtimestamp(part.path.stat().st_mtime, UTC).date()
@@ -61,10 +68,12 @@ def extract_dates(project: Project, source: Source) -> list[date]:
 
 
 def newest_date(project: Project, sources: list[Source]) -> date:
-    """The newest extract day of any source. Raises SourceError when no source has one."""
+    """The newest extract day of any source; today if all are databases. Raises SourceError when no source has one."""
     days = [day for source in sources for day in extract_dates(project, source)]
+    if not days and any(source.database for source in sources):
+        return datetime.now(UTC).date()  # a database is always of today
     if not days:
-        places = ", ".join(str(project.folder / source.path) for source in sources)
+        places = ", ".join(str(project.folder / source.path) for source in sources if source.path)
         raise SourceError(f"No extract was found. Looked for: {places}")
     return max(days)
 
@@ -83,17 +92,51 @@ def find_files(project: Project, source: Source, name: str, day: date) -> list[P
         folders = folders[:1]
     parts = [part for folder in folders for part in _matching(folder, source_object)]
     if not parts and source_object.required:
-        wanted = " or ".join(map(repr, source_object.files))
+        wanted = " or ".join(map(repr, source_object.files + source_object.increments))
         raise SourceError(
             f"{source.name}.{name}: no file {wanted} in {folders[0]} for {day}. "
             f"Deliver it, or set `required: false` for this object in sources/{source.name}.yaml."
+        )
+    if source.done and not any(list(folder.glob(source.done)) for folder in folders if folder.is_dir()):
+        raise SourceError(
+            f"{source.name}.{name}: {folders[0]} is not complete: {source.done!r}, which marks the end of the "
+            "delivery, is not there. Wait for it, or correct `done` of the source."
         )
     _refuse_links_outside(project, source, parts)
     return parts
 
 
+def find_history(project: Project, source: Source, name: str, day: date) -> dict[date, list[Part]]:
+    """The files that make the state of a day, oldest first: the newest snapshot and the increments after it.
+
+    Raises SourceError as find_files does, for the day itself only.
+    """
+    history = {day: find_files(project, source, name, day)}
+    source_object = source.objects[name]
+    if not (source_object.increments or source_object.deletes):
+        return history
+    optional = source.model_copy(
+        update={"objects": {**source.objects, name: source_object.model_copy(update={"required": False})}}
+    )
+    for earlier in reversed([one for one in extract_dates(project, source) if one < day]):
+        if any(part.role == "snapshot" for part in history[min(history)]):
+            break
+        history[earlier] = find_files(project, optional, name, earlier)
+    return dict(sorted(history.items()))
+
+
 def _matching(folder: Path, source_object: SourceObject) -> list[Part]:
-    return sorted({part for pattern in source_object.files for part in _found(folder, pattern)})
+    """Snapshots, increments and lists of deletions; a file that fits several of them is not the snapshot."""
+    found: dict[tuple[Path, str], Part] = {}
+    roles: tuple[tuple[Role, tuple[str, ...]], ...] = (
+        ("snapshot", source_object.files),
+        ("increment", source_object.increments),
+        ("deletes", source_object.deletes),
+    )
+    for role, patterns in roles:
+        for part in (part for pattern in patterns for part in _found(folder, pattern)):
+            found[part.path, part.member] = replace(part, role=role)
+    return sorted(found.values())
 
 
 def _found(folder: Path, pattern: str) -> list[Part]:

@@ -4,7 +4,7 @@ from datetime import date
 
 import duckdb
 
-from crm_quality.ingest.raw import header_of
+from crm_quality.ingest.raw import header_of, state_since
 from crm_quality.sources.headers import find, resolve
 from crm_quality.sources.layout import HEADER_IN_FORMULA, Column, Format, Mapping, Source, canonical
 from crm_quality.warehouse import has_table, literal, quoted
@@ -30,6 +30,8 @@ def build_staging(con: duckdb.DuckDBPyConnection, sources: list[Source], table: 
 
     A record that comes more than once stays once; its other lines carry a `quarantine_reason`, as do
     lines without an id. The newest line wins, then the fullest, then the row hash: never the file's order.
+    Where a source sends increments, a later day's line takes the place of an earlier one, and a record whose last
+    word is a deletion is marked as deleted, or left out where the canonical object knows no deletion.
     """
     con.execute("delete from meta.mapped_column where table_name = ?", [table])
     parts = [
@@ -46,7 +48,8 @@ def build_staging(con: duckdb.DuckDBPyConnection, sources: list[Source], table: 
     text_columns = [f"{column}_raw" if kind != "text" else column for column, kind in columns.items()]
     newest = [c for c in ("modified_at", "created_at", "changed_at", "responded_at") if c in columns]
     order = ", ".join(
-        [f"{column} desc nulls last" for column in newest]
+        ["deletes", "extract_date desc"]
+        + [f"{column} desc nulls last" for column in newest]
         + [
             " + ".join(f"({column} is not null)::int" for column in text_columns) + " desc",
             "row_hash",
@@ -54,13 +57,25 @@ def build_staging(con: duckdb.DuckDBPyConnection, sources: list[Source], table: 
             "line",
         ]
     )
+    deleted_on = "null::date"
+    if any(_knows_deletions(source, table) for source in sources):
+        deleted_on = "max(extract_date) filter (deletes) over (partition by source_system, source_object, source_id)"
+    # A line that came after the deletion is a new life of the record.
+    is_gone = "coalesce(deleted_on >= extract_date, false)"
+    outputs = [
+        f"(is_deleted or {is_gone}) as is_deleted" if column == "is_deleted" else column
+        for column in _output_columns(table)
+    ]
+    gone = "" if "is_deleted" in columns else f" and not {is_gone}"
     con.execute(
         f"""create or replace table staging.{table} as
         with mapped as ({" union all ".join(parts)}),
         ranked as (
             select *,
                 row_number() over record as position,
-                first_value(row_hash) over record as best_hash
+                first_value(row_hash) over record as best_hash,
+                first_value(extract_date) over record as best_date,
+                {deleted_on} as deleted_on
             from mapped
             window record as (partition by source_system, source_object, source_id order by {order})
         )
@@ -71,9 +86,10 @@ def build_staging(con: duckdb.DuckDBPyConnection, sources: list[Source], table: 
                 when row_hash = best_hash then 'repeated line'
                 else 'superseded by a newer line of the same record'
             end as quarantine_reason,
-            {", ".join(_output_columns(table))}
+            {", ".join(outputs)}
         from ranked
-        where position = 1 or source_id is null or not repeats"""
+        where not deletes
+            and (position = 1 or source_id is null or not repeats and extract_date = best_date){gone}"""
     )
     row = con.execute(f"select count(*) from staging.{table}").fetchone()
     return int(row[0]) if row else 0
@@ -94,7 +110,7 @@ def _empty(table: str) -> str:
     )
     return (
         "select null::varchar as source_system, null::varchar as source_object, null::date as extract_date, "
-        "null::varchar as file, null::bigint as line, null::ubigint as row_hash, null::boolean as repeats, "
+        "null::varchar as file, null::bigint as line, null::ubigint as row_hash, null::boolean as repeats, null::boolean as deletes, "
         f"{columns} where false"
     )
 
@@ -108,9 +124,11 @@ def _select(
     if not own or not has_table(con, "raw", raw_table):
         return None
     headers = {header: f"line.{quoted(header)}" for header in own}
+    if resolve(mapping.columns["source_id"], own) is None and not mapping.look_up:
+        return None  # a problem of the load already; without ids nothing could be told apart
     shape = source.format_of(name)
     joins = [_join(con, source, other, keys, headers, day) for other, keys in mapping.look_up.items()]
-    conditions = [f"line._extract_date = date {literal(day.isoformat())}"]
+    conditions = [_state(con, source, name, day, "line._extract_date")]
     for header, pattern in mapping.where.items():
         found = find([header], headers)
         if found is None:
@@ -140,9 +158,40 @@ def _select(
     return (
         f"select {literal(source.name)} as source_system, {literal(name)} as source_object, "
         f"line._extract_date as extract_date, line._file as file, line._line as line, line._row_hash as row_hash, "
-        f"{str(mapping.repeats).lower()} as repeats, {', '.join(expressions)} "
+        f"{str(mapping.repeats).lower()} as repeats, {_deletes(con, source, name, day, headers, shape)} as deletes, "
+        f"{', '.join(expressions)} "
         f"from raw.{quoted(raw_table)} as line {' '.join(joins)} where {' and '.join(conditions)}"
     )
+
+
+def _knows_deletions(source: Source, table: str) -> bool:
+    return any(entry.deletes or entry.deleted_when for entry in source.objects.values() if table in entry.maps)
+
+
+def _state(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date, column: str) -> str:
+    """The condition that chooses the lines that make an object's state on a day."""
+    since = state_since(con, source, name, day)
+    if since == day:
+        return f"{column} = date {literal(day.isoformat())}"
+    return f"{column} between date {literal(since.isoformat())} and date {literal(day.isoformat())}"
+
+
+def _deletes(
+    con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date, headers: dict[str, str], shape: Format
+) -> str:
+    """Whether a line says that its record is gone."""
+    lists = con.execute(
+        "select distinct file from meta.loaded_file where source_system = ? and source_object = ? "
+        "and extract_date between ? and ? and role = 'deletes' order by file",
+        [source.name, name, state_since(con, source, name, day), day],
+    ).fetchall()
+    said = [f"line._file in ({', '.join(literal(file) for (file,) in lists)})"] if lists else []
+    for header, pattern in source.objects[name].deleted_when.items():
+        found = find([header], headers)
+        if found:
+            value = _value(headers[found], shape)
+            said.append(f"regexp_full_match(coalesce(trim({value}), ''), {literal(pattern)})")
+    return f"({' or '.join(said)})" if said else "false"
 
 
 def _join(
@@ -169,8 +218,8 @@ def _join(
     headers |= {f"{other}.{header}": f"{alias}.{quoted(header)}" for header in theirs}
     return (
         f"left join (select * from raw.{quoted(source.raw_table(other))} "
-        f"where _extract_date = date {literal(day.isoformat())} "
-        f"qualify row_number() over (partition by {key} order by _row_hash, _file, _line) = 1) as {alias} on {on}"
+        f"where {_state(con, source, other, day, '_extract_date')} "
+        f"qualify row_number() over (partition by {key} order by _extract_date desc, _row_hash, _file, _line) = 1) as {alias} on {on}"
     )
 
 

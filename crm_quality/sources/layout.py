@@ -157,10 +157,39 @@ class Format(_Strict):
     false_values: tuple[str, ...] = ("0", "false", "f", "no", "n", "否")
 
 
-class SourceObject(_Strict):
-    """One object of a source: its files and what they map to; nothing where others only look it up."""
+class Database(_Strict):
+    """A database that a source is read from. What opens it stands in the environment, never in a file.
 
-    files: Names
+    `connection` names the environment variable that holds it, as `host=... port=... dbname=... user=... password=...`
+    for PostgreSQL (what is not named there is taken from PGHOST, PGUSER, PGPASSWORD ...) and as
+    `host=... port=... database=... user=... password=...` for MySQL.
+    """
+
+    type: Literal["postgres", "mysql"]
+    connection: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+
+
+class Mail(_Strict):
+    """How a mailbox is read: mail from `own_domains` is outbound; bodies are left where they are unless asked for."""
+
+    own_domains: tuple[str, ...] = Field(min_length=1)
+    body: bool = False
+
+
+class SourceObject(_Strict):
+    """One object of a source: its files and what they map to; nothing where others only look it up.
+
+    `files` are full snapshots. `increments` are files of what was changed since the day before, `deletes` files that
+    list the ids that are gone; a line of an increment whose headers match `deleted_when` (header: regular expression)
+    is a deletion as well. The state of a day is its newest snapshot and everything after it. A `query` is what to
+    ask a source that is a database; `{date}` in it is the day of the run.
+    """
+
+    files: Names = ()
+    increments: Names = ()
+    deletes: Names = ()
+    deleted_when: dict[str, str] = {}
+    query: str = ""
     required: bool = True
     sheet: str | None = None
     format: "Format | None" = Field(default=None, description="what its files do otherwise than the source's")
@@ -168,6 +197,8 @@ class SourceObject(_Strict):
 
     @model_validator(mode="after")
     def _known_names(self) -> "SourceObject":
+        if bool(self.query) == bool(self.files or self.increments):
+            raise ValueError("give either `files` (or `increments`) or, of a database, a `query`")
         for name, mapping in self.maps.items():
             if name not in canonical():
                 raise ValueError(f"'{name}' is not a canonical object; allowed: {', '.join(canonical())}")
@@ -191,10 +222,25 @@ class Source(_Strict):
     description: str = ""
     kind: Literal["crm", "erp", "other"]
     priority: int = 100
-    path: str
+    path: str = ""
+    done: str = Field(default="", description="name of the file whose presence says that the day's folder is complete")
+    days: Literal["daily", "weekdays", "irregular"] = Field(
+        default="daily", description="the days on which an extract is expected"
+    )
+    database: Database | None = None
+    mail: Mail | None = None
     format: Format = Format()
     # The name becomes part of a table's name.
     objects: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], SourceObject] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Source":
+        if bool(self.path) == bool(self.database):
+            raise ValueError("give either `path`, where the files are, or `database`")
+        wrong = [name for name, entry in self.objects.items() if bool(entry.query) != bool(self.database)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: objects of a database have a `query`, all others `files`")
+        return self
 
     @model_validator(mode="after")
     def _known_look_ups(self) -> "Source":

@@ -1,0 +1,7 @@
+-- One row per change of today's extracts against the day before: new and lost columns, other contents, unusual volume.
+-- kind         new_column, column_gone, type, filled or volume
+-- column_name  the column that changed; null where the whole object did
+-- detail       what changed, in words
+select source_system, source_object, extract_date, kind, column_name, detail
+from raw.extract_drift
+where extract_date = (select extract_date from meta.current_run)
