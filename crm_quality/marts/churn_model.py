@@ -53,8 +53,10 @@ class ChurnModel:
     def predict(self, customers: pd.DataFrame) -> Vector:
         """Probability of churn of each customer."""
         raw = customers[list(self.columns)].to_numpy()
+        with one_thread():
+            boosted = self.boosted.predict_proba(raw)[:, 1]
         odds = (
-            2 * _log_odds(self.boosted.predict_proba(raw)[:, 1])
+            2 * _log_odds(boosted)
             + _log_odds(self.full.predict_proba(_scaled(customers, self.columns, self.medians))[:, 1])
             + _log_odds(self.plain.predict_proba(_scaled(customers, RFM, self.medians))[:, 1])
         ) / 4
@@ -125,7 +127,7 @@ def deciles(actual: NDArray[Any], predicted: Vector) -> list[tuple[int, float, f
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Fit with one thread: with several, trees this small spend their time waiting for each other."""
+    """Use one thread: with several, trees this small spend their time waiting for each other."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):
@@ -154,7 +156,7 @@ def _logistic(strength: float) -> Any:
 def _scaled(customers: pd.DataFrame, columns: Sequence[str], medians: dict[str, float]) -> Vector:
     """Logarithms, as counts, days and amounts have long tails; what is not known counts as usual."""
     known = customers[list(columns)].fillna({name: medians.get(name, 0.0) for name in columns})
-    return np.asarray(np.log1p(known.clip(lower=0).to_numpy()), dtype=np.float64)
+    return np.asarray(np.log1p(np.maximum(known.to_numpy(), 0)), dtype=np.float64)
 
 
 def _log_odds(probability: Vector) -> Vector:
