@@ -112,6 +112,20 @@ def evaluate(
 
 
 @app.command()
+def share(
+    project: ProjectOption,
+    to: Annotated[Path, typer.Option("--to", help="The file to write")],
+    masked: Annotated[bool, typer.Option("--masked", help="Pseudonyms for whatever names a person or company")] = False,
+    encrypted: Annotated[bool, typer.Option("--encrypted", help="Needs the key to open")] = False,
+) -> None:
+    """Copy the published file masked, encrypted or both; keys come from the environment."""
+    from crm_quality.publish.share import share as share_copy
+
+    tables = share_copy(open_project(project), to, masked=masked, encrypted=encrypted)
+    typer.echo(f"Wrote {tables} tables to {to}.")
+
+
+@app.command()
 def evaluate_fields(
     project: ProjectOption,
     truth: Annotated[Path, typer.Option(help="CSV: source_system,source_object,source_id,entity_id")],

@@ -60,6 +60,11 @@ class Project:
         return self.published / "golden.duckdb"
 
     @property
+    def analyst_copy(self) -> Path:
+        """The masked or encrypted copy of the current version, where the settings ask for one."""
+        return self.published / "analyst.duckdb"
+
+    @property
     def dagster_home(self) -> Path:
         """Run history of Dagster."""
         return self.folder / ".dagster"

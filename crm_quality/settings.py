@@ -41,6 +41,15 @@ class ContractSettings(BaseModel):
     source_system: str | None = Field(default=None, description="source whose party records the ids belong to")
 
 
+class CopySettings(BaseModel):
+    """How the copy for analysts is protected; the keys are in the environment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    masked: bool = Field(default=True, description="pseudonyms for what names a person or company")
+    encrypted: bool = Field(default=False, description="who opens the file needs the key")
+
+
 class Settings(BaseSettings):
     """What `crm_quality.yaml` may hold; `CRM_QUALITY_<KEY>` in the environment wins over the file."""
 
@@ -65,6 +74,9 @@ class Settings(BaseSettings):
         default=0, ge=0, description="how long a second run waits for the first before it stops"
     )
     identity: IdentitySettings = IdentitySettings()
+    analyst_copy: CopySettings | None = Field(
+        default=None, description="every publish also writes published/analyst.duckdb, protected like this"
+    )
     contracts: ContractSettings | None = Field(default=None, description="customers under contract, for their churn")
     nightly_at: str = Field(
         default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="time of the nightly run, HH:MM"

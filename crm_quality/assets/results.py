@@ -9,6 +9,7 @@ from crm_quality.assets.table import OWNERS, column_schema
 from crm_quality.assets.warehouse import OpenRun
 from crm_quality.errors import PublishRefusedError
 from crm_quality.ingest.raw import changed_since_loaded
+from crm_quality.publish.share import check_keys, share
 from crm_quality.publish.versions import publish, refuse_if_doubtful
 from crm_quality.quality.data_docs import build_data_docs
 from crm_quality.quality.run import forget_other_results
@@ -84,7 +85,12 @@ def published_asset(names: Sequence[str], suites: Mapping[str, Suite]) -> dg.Ass
         refuse_if_doubtful(con, run.run_id, list(names))
         _refuse_if_still_arriving(warehouse)
         started = time.perf_counter()
+        copy = project.settings.analyst_copy
+        if copy:
+            check_keys(masked=copy.masked, encrypted=copy.encrypted)
         version = publish(con, project, run.run_id)
+        if copy:
+            share(project, project.analyst_copy, masked=copy.masked, encrypted=copy.encrypted)
         note_step(con, run, "published", "published.golden", 1, time.perf_counter() - started)
         failed = con.execute(
             "select severity, count(*) from quality.check_result where run_id = ? and not success group by all",
