@@ -75,6 +75,7 @@ def begin(
         [run_id, day],
     )
     _note_sources(con, project, sources, day)
+    _note_process(con, project)
     decisions.load(con, project.decisions)
     load_policy(con, project.folder)
     return Run(run_id, day, loads_only)
@@ -117,3 +118,15 @@ def _note_sources(con: duckdb.DuckDBPyConnection, project: Project, sources: lis
             "insert into meta.source values (?, ?, ?, ?, ?)",
             [source.name, source.kind, source.priority, source.system, day if present else None],
         )
+
+
+def _note_process(con: duckdb.DuckDBPyConnection, project: Project) -> None:
+    con.execute(
+        "create or replace table meta.sales_process (stage varchar, step integer, max_days integer, required varchar)"
+    )
+    for step, stage in enumerate(project.settings.sales_process, start=1):
+        for name in stage.names:
+            con.execute(
+                "insert into meta.sales_process values (?, ?, ?, ?)",
+                [name.casefold(), step, stage.max_days, " ".join(stage.required)],
+            )

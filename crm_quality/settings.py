@@ -50,6 +50,25 @@ class CopySettings(BaseModel):
     encrypted: bool = Field(default=False, description="who opens the file needs the key")
 
 
+class Stage(BaseModel):
+    """One stage of the sales process; systems may call it by several names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    names: tuple[str, ...] = Field(min_length=1, description="what the sources call it, in any case")
+    max_days: int | None = Field(default=None, ge=1, description="longer than this and a deal is stuck")
+    required: tuple[Literal["amount", "close_date", "owner", "party_source_id", "lead_source"], ...] = ()
+
+
+_STAGES = (
+    Stage(names=("Prospecting", "初步接触"), max_days=60, required=("owner", "party_source_id")),
+    Stage(names=("Qualification", "需求确认"), max_days=45, required=("owner", "party_source_id")),
+    Stage(names=("Needs Analysis", "方案设计"), max_days=45, required=("owner", "party_source_id")),
+    Stage(names=("Proposal/Price Quote", "报价"), max_days=45, required=("amount", "close_date", "owner")),
+    Stage(names=("Negotiation/Review", "商务谈判"), max_days=60, required=("amount", "close_date", "owner")),
+)
+
+
 class Settings(BaseSettings):
     """What `crm_quality.yaml` may hold; `CRM_QUALITY_<KEY>` in the environment wins over the file."""
 
@@ -82,6 +101,10 @@ class Settings(BaseSettings):
         default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="time of the nightly run, HH:MM"
     )
     timezone: str = Field(default="UTC", description="IANA time zone of nightly_at")
+    sales_process: tuple[Stage, ...] = Field(
+        default=_STAGES,
+        description="the stages before a deal is won or lost, in their order; a deal may be lost in any of them",
+    )
     checks: dict[str, dict[str, Any]] = Field(
         default={},
         description="by check id: enabled, severity, tolerate (share of rows that may fail), or a threshold of the check",
