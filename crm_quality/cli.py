@@ -171,6 +171,18 @@ def decide(
 
 
 @app.command()
+def worklist(
+    project: ProjectOption,
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to; workbooks of owners with nothing to do go")],
+) -> None:
+    """Write what has to be done: one XLSX per owner, the most urgent first."""
+    from crm_quality.quality.worklist_files import write_worklists
+
+    for file, tasks in write_worklists(open_project(project).golden, to):
+        typer.echo(f"{file}: {tasks:,} to do")
+
+
+@app.command()
 def rollback(project: ProjectOption) -> None:
     """Publish the version before the current one again."""
     from crm_quality.publish.versions import rollback as roll_back

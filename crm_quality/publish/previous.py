@@ -50,6 +50,7 @@ TABLES: dict[str, dict[str, str]] = {
         "items": "bigint", "left_amount": "decimal(18, 4)", "right_amount": "decimal(18, 4)",
         "amount_difference": "decimal(18, 4)",
     },
+    "quality.worklist": {"task_id": "varchar", "due_on": "date", "found_on": "date"},
     "quality.failure_history": {
         "check_id": "varchar", "table_name": "varchar", "source_system": "varchar", "source_object": "varchar",
         "source_id": "varchar", "column_name": "varchar", "severity": "varchar", "dimension": "varchar",

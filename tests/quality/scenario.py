@@ -114,7 +114,8 @@ def publish(con: duckdb.DuckDBPyConnection, *names: str) -> None:
     """Make tables what the last published file says, as after a run."""
     for name in names:
         short = name.split(".")[1]
-        con.execute(f"delete from previous.{short}; insert into previous.{short} by name from {name}")
+        columns = ", ".join(previous.TABLES[name])
+        con.execute(f"delete from previous.{short}; insert into previous.{short} by name select {columns} from {name}")
 
 
 def next_day(con: duckdb.DuckDBPyConnection, day: date, run_id: str) -> None:

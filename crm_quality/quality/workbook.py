@@ -1,0 +1,43 @@
+"""Write a query's rows as one XLSX sheet that no text of a record can turn into a formula. Not here: which rows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+# Excel holds 1,048,576 rows; the first is the header.
+MOST_ROWS = 1_048_575
+
+
+def write_workbook(file: Path, sheet: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write the file anew, with a frozen header and a filter. Text stays text: never a formula, a link or a number.
+
+    Raises ValueError for more rows than a sheet holds.
+    """
+    import xlsxwriter
+
+    if len(rows) > MOST_ROWS:
+        raise ValueError(f"{file}: {len(rows):,} rows; a sheet holds {MOST_ROWS:,}")
+    options = {
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+        "constant_memory": True,
+        "default_date_format": "yyyy-mm-dd",
+        "remove_timezone": True,
+    }
+    building = file.with_suffix(".building")
+    with xlsxwriter.Workbook(str(building), options) as workbook:
+        bold = workbook.add_format({"bold": True})
+        page = workbook.add_worksheet(sheet)
+        page.freeze_panes(1, 0)
+        page.autofilter(0, 0, max(len(rows), 1), len(headers) - 1)
+        for column, header in enumerate(headers):
+            page.set_column(column, column, min(max(len(header), *_widths(rows, column)) + 2, 60))
+        page.write_row(0, 0, headers, bold)
+        for number, row in enumerate(rows, start=1):
+            page.write_row(number, 0, row)
+    building.replace(file)
+
+
+def _widths(rows: Sequence[Sequence[Any]], column: int) -> list[int]:
+    return [len(str(row[column])) for row in rows[:200]] or [0]

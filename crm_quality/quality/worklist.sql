@@ -1,0 +1,273 @@
+-- What has to be done, by whom, until when: one row per thing to do. An item is gone when the next extract shows it done.
+-- fix: a value that a rule refuses. verify: a value or a record that may be wrong. follow up: money or a deal that waits.
+-- merge: one customer entered several times. review: two records that may be one customer.
+-- task_id         the same thing has the same id in every run
+-- kind            as above
+-- what            what to do, in words; no value of the record is in it
+-- owner           who is responsible for the record, else the team that owns the rule
+-- due_on          critical faults in two days, money in five, others in fourteen, from the day they were found
+-- is_overdue      due_on lies in the past
+-- value_at_stake  amount of the document, or what the customer is worth in the next twelve months
+-- currency        its currency
+-- severity        critical, warning or info
+-- table_name      table of the record
+-- source_system   key of the record
+-- source_object   key of the record; empty where only its id is known
+-- source_id       key of the record
+-- field           the field at fault
+-- file            file of the extract in which the record stands
+-- line            line of that file
+-- found_on        day it was found first
+-- origin          the check, the kind of difference, or the finding
+with document as (
+    select 'core.party' as table_name, source_system, source_object, source_id, owner, cast(null as decimal(18, 4)) as amount, cast(null as varchar) as currency
+    from core.party
+    union all
+    select 'core.opportunity' as table_name, source_system, source_object, source_id, owner, amount, currency
+    from core.opportunity
+    union all
+    select 'core.sales_order' as table_name, source_system, source_object, source_id, owner, amount, currency
+    from core.sales_order
+    union all
+    select 'core.interaction' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency
+    from core.interaction
+    union all
+    select 'core.ticket' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency
+    from core.ticket
+    union all
+    select 'core.invoice' as table_name, source_system, source_object, source_id, null as owner, amount, currency
+    from core.invoice
+    union all
+    select 'core.payment' as table_name, source_system, source_object, source_id, null as owner, amount, currency
+    from core.payment
+),
+
+worth as (
+    select
+        xref.source_system,
+        xref.source_object,
+        xref.source_id,
+        customer_value.clv_12m as amount,
+        customer_value.currency
+    from golden.customer_xref as xref
+    inner join marts.customer_value as customer_value on xref.customer_id = customer_value.customer_id
+),
+
+rule as (
+    select result.check_id, result.owner, result.severity, result.why
+    from quality.check_result as result
+    inner join meta.current_run as run on result.run_id = run.run_id
+),
+
+fault as (
+    select history.*
+    from quality.failure_history as history
+    where
+        history.resolved_at is null
+        and history.severity in ('critical', 'warning')
+        and starts_with(history.table_name, 'core.')
+),
+
+fix as (
+    select
+        md5(concat_ws('|', fault.check_id, fault.table_name, fault.source_system, fault.source_object, fault.source_id, fault.column_name)) as task_id,
+        'fix' as kind,
+        replace(split_part(fault.check_id, '__', 2), '_', ' ') || ' does not hold: ' || rule.why as what,
+        coalesce(document.owner, rule.owner) as owner,
+        fault.first_seen_at + case fault.severity when 'critical' then 2 else 14 end as due_on,
+        cast(coalesce(document.amount, worth.amount) as decimal(18, 2)) as value_at_stake,
+        coalesce(document.currency, worth.currency) as currency,
+        fault.severity,
+        fault.table_name,
+        fault.source_system,
+        fault.source_object,
+        fault.source_id,
+        nullif(fault.column_name, '') as field,
+        fault.file,
+        fault.line,
+        fault.first_seen_at as found_on,
+        fault.check_id as origin
+    from fault
+    left join rule on fault.check_id = rule.check_id
+    left join document
+        on
+            fault.source_id = document.source_id
+            and fault.table_name = document.table_name
+            and fault.source_system = document.source_system
+            and fault.source_object = document.source_object
+    left join worth
+        on
+            fault.table_name = 'core.party'
+            and fault.source_id = worth.source_id
+            and fault.source_system = worth.source_system
+            and fault.source_object = worth.source_object
+),
+
+difference as (
+    select
+        found.difference_id as task_id,
+        case found.kind
+            when 'contact_differs' then 'verify'
+            when 'several_crm_records' then 'merge'
+            when 'several_erp_accounts' then 'merge'
+            else 'follow up'
+        end as kind,
+        case found.kind
+            when 'only_in_erp' then 'The ERP trades with a customer whom no CRM knows: enter or link them.'
+            when 'only_in_crm' then 'Deals were won with a customer whom no ERP knows: open an account or correct the deal.'
+            when 'several_erp_accounts' then 'One customer has several accounts in the ERP: merge or say why.'
+            when 'several_crm_records' then 'One customer is entered several times in the CRM: merge them.'
+            when 'contact_differs' then 'CRM and ERP disagree about the ' || replace(found.field, '_', ' ') || ': ask the customer.'
+            when 'won_without_order' then 'A deal was won and nobody ordered: find the order or reopen the deal.'
+            when 'won_amount_differs' then 'A won deal and its orders differ in ' || found.field || ': correct the deal.'
+            when 'order_without_invoice' then 'An order was never invoiced: invoice it.'
+            when 'invoice_amount_differs' then 'An order and its invoices differ in ' || found.field || ': correct or credit.'
+            when 'invoice_without_order' then 'An invoice names an order that is not there: find the order or cancel the invoice.'
+            when 'invoice_unpaid' then 'An invoice is past due: remind the customer.'
+            when 'invoice_overpaid' then 'More was paid than invoiced: refund or set off.'
+            when 'payment_currency_differs' then 'An invoice was paid in another currency: settle it.'
+            else 'A payment belongs to no invoice: find its invoice.'
+        end as what,
+        coalesce(found.owner, case when found.kind in ('only_in_erp', 'only_in_crm') then 'sales operations' else 'finance' end) as owner,
+        found.first_found_at + case when found.amount_difference is null then 14 else 5 end as due_on,
+        cast(abs(found.amount_difference) as decimal(18, 2)) as value_at_stake,
+        found.currency,
+        'warning' as severity,
+        case
+            when found.kind in ('won_without_order', 'won_amount_differs') then 'core.opportunity'
+            when found.kind in ('order_without_invoice', 'invoice_amount_differs') then 'core.sales_order'
+            when found.kind in ('invoice_without_order', 'invoice_unpaid', 'invoice_overpaid', 'payment_currency_differs') then 'core.invoice'
+            when found.kind = 'payment_without_invoice' then 'core.payment'
+            else 'core.party'
+        end as table_name,
+        coalesce(found.crm_source_system, found.erp_source_system) as source_system,
+        cast(null as varchar) as source_object,
+        coalesce(found.crm_source_id, found.erp_source_id) as source_id,
+        found.field,
+        cast(null as varchar) as file,
+        cast(null as bigint) as line,
+        found.first_found_at as found_on,
+        found.kind as origin
+    from quality.reconciliation_difference as found
+    where found.status = 'open'
+),
+
+deal as (
+    select
+        md5(concat_ws('|', 'deal', found.kind, found.source_system, found.source_object, found.source_id, coalesce(found.field, ''))) as task_id,
+        'follow up' as kind,
+        case found.kind
+            when 'stuck' then 'The deal has been in its stage for too long: move it on or close it.'
+            when 'overdue' then 'The expected close of the deal has passed: give it a new date or close it.'
+            when 'missing_field' then 'The stage of the deal requires the ' || replace(found.field, '_', ' ') || ': fill it in.'
+            else 'The stage of the deal is none of the process: choose one that is.'
+        end as what,
+        coalesce(found.owner, 'sales operations') as owner,
+        run.extract_date + 14 as due_on,
+        cast(found.amount as decimal(18, 2)) as value_at_stake,
+        found.currency,
+        'warning' as severity,
+        'core.opportunity' as table_name,
+        found.source_system,
+        found.source_object,
+        found.source_id,
+        found.field,
+        cast(null as varchar) as file,
+        cast(null as bigint) as line,
+        run.extract_date as found_on,
+        found.kind as origin
+    from quality.process_finding as found
+    cross join meta.current_run as run
+    -- what has happened cannot be undone; only what still waits is a thing to do
+    where found.kind in ('stuck', 'overdue', 'missing_field', 'unknown_stage')
+),
+
+suspect as (
+    select
+        md5(concat_ws('|', 'suspect', verdict.source_system, verdict.source_object, verdict.source_id)) as task_id,
+        'verify' as kind,
+        'There may be no customer behind this record: find out, and decide ghost or not-ghost.' as what,
+        coalesce(document.owner, 'data stewards') as owner,
+        run.extract_date + 14 as due_on,
+        cast(null as decimal(18, 2)) as value_at_stake,
+        cast(null as varchar) as currency,
+        'warning' as severity,
+        'core.party' as table_name,
+        verdict.source_system,
+        verdict.source_object,
+        verdict.source_id,
+        cast(null as varchar) as field,
+        cast(null as varchar) as file,
+        cast(null as bigint) as line,
+        run.extract_date as found_on,
+        'suspect' as origin
+    from quality.ghost_verdict as verdict
+    cross join meta.current_run as run
+    left join document
+        on
+            document.table_name = 'core.party'
+            and verdict.source_id = document.source_id
+            and verdict.source_system = document.source_system
+            and verdict.source_object = document.source_object
+    where verdict.verdict = 'suspect'
+),
+
+pair as (
+    select
+        md5(concat_ws('|', 'pair', queue.pair_id)) as task_id,
+        'review' as kind,
+        'Two records may be one customer: decide must-link or cannot-link.' as what,
+        'data stewards' as owner,
+        run.extract_date + 14 as due_on,
+        cast(null as decimal(18, 2)) as value_at_stake,
+        cast(null as varchar) as currency,
+        'info' as severity,
+        'core.party' as table_name,
+        queue.left_source_system as source_system,
+        queue.left_source_object as source_object,
+        queue.left_source_id as source_id,
+        cast(null as varchar) as field,
+        cast(null as varchar) as file,
+        cast(null as bigint) as line,
+        run.extract_date as found_on,
+        queue.pair_id as origin
+    from identity.review_queue as queue
+    cross join meta.current_run as run
+    where queue.status = 'open'
+),
+
+task as (
+    select * from fix
+    union all
+    select * from difference
+    union all
+    select * from deal
+    union all
+    select * from suspect
+    union all
+    select * from pair
+)
+
+-- A task that is not new keeps the day it was found, and with it the day it is due.
+select
+    task.task_id,
+    task.kind,
+    task.what,
+    task.owner,
+    coalesce(before.due_on, task.due_on) as due_on,
+    coalesce(before.due_on, task.due_on) < run.extract_date as is_overdue,
+    task.value_at_stake,
+    task.currency,
+    task.severity,
+    task.table_name,
+    task.source_system,
+    coalesce(task.source_object, '') as source_object,
+    task.source_id,
+    task.field,
+    task.file,
+    task.line,
+    coalesce(before.found_on, task.found_on) as found_on,
+    task.origin
+from task
+cross join meta.current_run as run
+left join previous.worklist as before on task.task_id = before.task_id

@@ -1,0 +1,109 @@
+"""What has to be done, by whom, until when; and the workbooks that say so. Does not belong here: finding faults."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import pytest
+from scenario import TODAY, add, build, next_day, publish, warehouse
+
+from crm_quality.quality.run import create_result_tables
+from crm_quality.quality.worklist_files import write_worklists
+
+
+@pytest.fixture
+def con() -> duckdb.DuckDBPyConnection:
+    """A warehouse in which a rule is broken, an invoice unpaid, a deal stuck, a record suspect and a pair doubtful."""
+    con = warehouse()
+    create_result_tables(con)
+    add(con, "party", "crm|Account|A1", owner="li")
+    add(con, "opportunity", "crm|Opp|O1", owner="wang", amount=700, currency="CNY")
+    con.execute(
+        """
+        insert into quality.check_result (run_id, check_id, severity, owner, why)
+            values ('run-1', 'core_party__email_valid', 'warning', 'sales operations', 'Nothing arrives.');
+        create table quality.failure_history as select 'core_party__email_valid' as check_id, 'core.party' as table_name,
+            'crm' as source_system, 'Account' as source_object, n as source_id, 'email' as column_name,
+            'warning' as severity, 'validity' as dimension, 'Account.csv' as file, 7 as line,
+            date '2026-11-10' as first_seen_at, null::date as resolved_at from unnest(['A1', 'A2']) as t(n);
+        create table quality.reconciliation_difference as select 'd1' as difference_id, 'invoice_unpaid' as kind,
+            'erp' as crm_source_system, 'V1' as crm_source_id, null::varchar as erp_source_system, null::varchar as erp_source_id,
+            'amount' as field, 'CNY' as currency, 60.5 as amount_difference, 'zhao' as owner,
+            date '2026-11-01' as first_found_at, 'open' as status;
+        create table quality.process_finding as select 'stuck' as kind, 'crm' as source_system, 'Opp' as source_object,
+            'O1' as source_id, 'wang' as owner, null::varchar as field, 700 as amount, 'CNY' as currency
+            union all select 'skipped', 'crm', 'Opp', 'O1', 'wang', null, 700, 'CNY';
+        create table quality.ghost_verdict as select 'crm' as source_system, 'Account' as source_object,
+            'A1' as source_id, 'suspect' as verdict;
+        create table identity.review_queue as select 'p1' as pair_id, 'crm' as left_source_system,
+            'Account' as left_source_object, 'A1' as left_source_id, 'open' as status;
+        create table golden.customer_value as select 1;
+        create table marts.customer_value as select 'C1' as customer_id, 1234.567 as clv_12m, 'CNY' as currency;
+        insert into identity.customer_xref values ('C1', 'crm', 'Account', 'A1', 1, '');
+        create table golden.customer_xref as from identity.customer_xref;
+        """
+    )
+    return con
+
+
+def tasks(con: duckdb.DuckDBPyConnection, columns: str) -> list[tuple[Any, ...]]:
+    build(con, "quality.worklist")
+    return con.execute(f"select {columns} from quality.worklist order by all").fetchall()
+
+
+def test_every_task_has_an_owner_a_day_a_value_and_the_exact_record(con: duckdb.DuckDBPyConnection) -> None:
+    columns = "kind, owner, due_on, is_overdue, value_at_stake::double, currency, source_id, field, file, line, origin"
+    due = date(2026, 12, 5)
+    assert tasks(con, columns) == [
+        # A1 belongs to li and is worth something; A2 is not there any more, so that the rule's owner must look
+        ("fix", "li", date(2026, 11, 24), False, 1234.57, "CNY", "A1", "email", "Account.csv", 7, "core_party__email_valid"),
+        ("fix", "sales operations", date(2026, 11, 24), False, None, None, "A2", "email", "Account.csv", 7, "core_party__email_valid"),
+        ("follow up", "wang", due, False, 700.0, "CNY", "O1", None, None, None, "stuck"),
+        ("follow up", "zhao", date(2026, 11, 6), True, 60.5, "CNY", "V1", "amount", None, None, "invoice_unpaid"),
+        ("review", "data stewards", due, False, None, None, "A1", None, None, None, "p1"),
+        ("verify", "li", due, False, None, None, "A1", None, None, None, "suspect"),
+    ]  # fmt: skip
+
+
+def test_a_task_keeps_its_day_and_is_gone_when_it_is_done(con: duckdb.DuckDBPyConnection) -> None:
+    tasks(con, "1")
+    publish(con, "quality.worklist")
+    next_day(con, date(2026, 12, 6), "run-2")
+    con.execute("update quality.check_result set run_id = 'run-2'")
+    con.execute("update quality.failure_history set resolved_at = date '2026-12-06' where source_id = 'A1'")
+    con.execute("delete from identity.review_queue")
+    assert tasks(con, "kind, source_id, found_on, due_on, is_overdue") == [
+        ("fix", "A2", date(2026, 11, 10), date(2026, 11, 24), True),
+        ("follow up", "O1", TODAY, date(2026, 12, 5), True),
+        ("follow up", "V1", date(2026, 11, 1), date(2026, 11, 6), True),
+        ("verify", "A1", TODAY, date(2026, 12, 5), True),
+    ]
+
+
+def test_every_owner_gets_a_workbook_in_which_text_stays_text(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    con.execute("update core.party set owner = '../=li'")
+    con.execute("update quality.process_finding set source_id = '=1+1'")
+    build(con, "quality.worklist")
+    golden = tmp_path / "golden.duckdb"
+    con.execute(f"attach '{golden}' as target; create schema target.quality")
+    con.execute("create table target.quality.worklist as from quality.worklist; detach target")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "gone.worklist.xlsx").write_text("of somebody who has nothing left to do")
+    (folder / "notes.xlsx").write_text("not ours")
+    written = {file.name: count for file, count in write_worklists(golden, folder)}
+    assert written == {
+        "data_stewards.worklist.xlsx": 1,
+        "li.worklist.xlsx": 2,
+        "sales_operations.worklist.xlsx": 1,
+        "wang.worklist.xlsx": 1,
+        "zhao.worklist.xlsx": 1,
+    }
+    assert {file.name for file in folder.iterdir()} == {*written, "notes.xlsx"}
+    page = openpyxl.load_workbook(folder / "wang.worklist.xlsx")["to do"]
+    cells = {page.cell(1, n).value: page.cell(2, n) for n in range(1, page.max_column + 1)}
+    assert (cells["source id"].value, cells["source id"].data_type) == ("=1+1", "s")
+    assert cells["due on"].value.date() == date(2026, 12, 5)
+    assert cells["value at stake"].value == 700
