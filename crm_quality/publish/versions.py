@@ -102,12 +102,21 @@ def _write(con: duckdb.DuckDBPyConnection, target: Path, run_id: str) -> dict[st
     rows = {}
     con.execute(f"attach {literal(str(target))} as target")
     try:
-        for schema, table in published_tables(con):
-            con.execute(f"create schema if not exists target.{schema}")
-            con.execute(f"create table target.{schema}.{table} as select * from {schema}.{table}")
-            rows[f"{schema}.{table}"] = scalar(con, f"select count(*) from {schema}.{table}")
-        _copy_comments(con)
-        con.execute("update target.meta.run set status = 'published', finished_at = now() where run_id = ?", [run_id])
+        # One transaction: a commit for each of several hundred tables and comments takes longer than the copy.
+        con.begin()
+        try:
+            for schema, table in published_tables(con):
+                con.execute(f"create schema if not exists target.{schema}")
+                con.execute(f"create table target.{schema}.{table} as select * from {schema}.{table}")
+                rows[f"{schema}.{table}"] = scalar(con, f"select count(*) from {schema}.{table}")
+            _copy_comments(con)
+            con.execute(
+                "update target.meta.run set status = 'published', finished_at = now() where run_id = ?", [run_id]
+            )
+            con.commit()
+        except BaseException:
+            con.rollback()
+            raise
         con.execute("checkpoint target")
     finally:
         con.execute("detach target")
