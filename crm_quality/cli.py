@@ -65,11 +65,17 @@ def sample(
     customers: Annotated[int, typer.Option(help="Real customers, persons and organisations", min=1)] = 10_000,
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes")] = 1,
     day: Annotated[str, typer.Option("--date", help="Extract date, YYYY-MM-DD")] = "2026-11-21",
+    layouts: Annotated[
+        str | None,
+        typer.Option(help="Systems in their own file shapes, such as hubspot,netsuite, or all (default: three, plain)"),
+    ] = None,
 ) -> None:
     """Write a sample company's extracts, as a project, with the truth beside them."""
     from crm_quality.sample import generate
+    from crm_quality.sources.layout import layouts as built_in
 
-    summary = generate(to, customers=customers, seed=seed, extract_date=date.fromisoformat(day))
+    chosen = built_in() if layouts == "all" else layouts.split(",") if layouts else None
+    summary = generate(to, customers=customers, seed=seed, extract_date=date.fromisoformat(day), layouts=chosen)
     typer.echo(summary)
 
 

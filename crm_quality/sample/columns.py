@@ -4,7 +4,7 @@
 # (numpy types what is computed from text columns as Any; pyarrow brings no types.)
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, time
 from functools import cache
 from typing import Any
 
@@ -49,7 +49,8 @@ def _days(form: str) -> Text:
 
 @cache
 def _times(form: str) -> Text:
-    return text([form.format(s // 3600, s // 60 % 60, s % 60) for s in range(86_400)])
+    day = [time(s // 3600, s // 60 % 60, s % 60) for s in range(86_400)]
+    return text([moment.strftime(form) for moment in day])
 
 
 def day_text(days: Array, form: str = "%Y-%m-%d") -> Text:
@@ -61,12 +62,15 @@ def day_text(days: Array, form: str = "%Y-%m-%d") -> Text:
     return written
 
 
-def time_text(moments: Array, between: str = " ", form: str = "{:02d}:{:02d}:{:02d}") -> Text:
-    """Moments as `day<between>time`; no moment gives no value."""
+def moment_text(moments: Array, form: str) -> Text:
+    """Moments in a strptime form whose day comes before its time; no moment gives no value."""
+    at = min((form.index(part) for part in ("%H", "%I") if part in form), default=len(form))
     missing = np.isnat(moments)
     filled = np.where(missing, np.datetime64("2000-01-01", "s"), moments).astype("datetime64[s]")
     day = filled.astype("datetime64[D]")
-    written = day_text(day) + (between + _times(form)[(filled - day).astype(np.int64)])
+    written = day_text(day, form[:at])
+    if at < len(form):
+        written = written + _times(form[at:])[(filled - day).astype(np.int64)]
     written[missing] = None
     return written
 
@@ -135,6 +139,13 @@ def change(column: Text, where: Mask, how: Callable[[str], str]) -> None:
     """Change the chosen values of a column in place, leaving missing ones alone."""
     at = np.flatnonzero(where & ~is_missing(column))
     column[at] = text([how(value) for value in column[at].tolist()])
+
+
+def per_value(column: Text, how: Callable[[Any], str | None]) -> Text:
+    """A column of what `how` makes of each value, worked out once per distinct value, None included."""
+    encoded = pa.array(column, pa.string()).dictionary_encode()
+    made = text([*(how(value) for value in encoded.dictionary.to_pylist()), how(None)])
+    return made[encoded.indices.fill_null(len(made) - 1).to_numpy(zero_copy_only=False)]
 
 
 def pick(rng: np.random.Generator, options: Sequence[Any] | Text, size: int, skew: float = 0.0) -> Text:

@@ -4,8 +4,13 @@
 # (pyarrow brings no types.)
 
 import codecs
+import csv
 import io
+import re
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +21,11 @@ from crm_quality.sample.columns import Array, Text, blank
 from crm_quality.sample.dirt import DamageLog, DirtRates
 
 Columns = dict[str, Text]
+_MARK = "\ufeff"
+# A ZIP notes when its members were changed; the same sample must be the same bytes.
+_ZIP_TIME = (2026, 1, 1, 0, 0, 0)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
+_NUMBER = re.compile(r"-?\d+\.\d\d|\d{1,3}")
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class Dialect:
     encoding: str
     delimiter: str
     quoted: bool
+    marked: bool = False  # begins with a byte-order mark
 
 
 @dataclass
@@ -50,6 +61,7 @@ class ExtractFolder:
         broken = np.flatnonzero(rng.random(len(order)) < self.rates.broken_lines)
         broken = np.setdiff1d(broken, np.searchsorted(order, again))
         text = self._render(frame, broken, rng)
+        path.parent.mkdir(exist_ok=True)
         with path.open("wb" if stem not in self.started else "ab") as stream:
             if stem not in self.started:
                 stream.write(self._header(header))
@@ -64,7 +76,7 @@ class ExtractFolder:
     def _header(self, names: list[str]) -> bytes:
         marks = '"' if self.dialect.quoted else ""
         line = self.dialect.delimiter.join(f"{marks}{name}{marks}" for name in names)
-        return f"{line}\n".encode(self.dialect.encoding)
+        return f"{_MARK * self.dialect.marked}{line}\n".encode(self.dialect.encoding)
 
     def _render(self, frame: pa.Table, broken: Array, rng: np.random.Generator) -> bytes:
         parts, start = [], 0
@@ -102,3 +114,64 @@ class ExtractFolder:
 
 def _recoded(text: bytes, encoding: str) -> bytes:
     return text if encoding == "utf-8" else codecs.encode(text.decode("utf-8"), encoding)
+
+
+def append_csv(path: Path, columns: Columns) -> None:
+    """Add lines to a plain CSV file; the first ones bring the header."""
+    frame = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as stream:
+        pa_csv.write_csv(frame, stream, pa_csv.WriteOptions(include_header=stream.tell() == 0))
+
+
+def pack(folder: Path, how: str, day: str) -> None:
+    """Put the CSV files of a finished export into the files that its system hands out; "" leaves them."""
+    packers: dict[str, Callable[[Path, str], None]] = {"": lambda *_: None, "parts": _parts, "zip": _zip, "xlsx": _xlsx}
+    packers[how](folder, day)
+
+
+def _parts(folder: Path, _day: str) -> None:
+    """Salesforce's weekly export: numbered ZIPs, an object divided over several of them."""
+    for part in sorted(path for path in folder.iterdir() if path.is_dir()):
+        _pack_zip(folder / f"WE_00D5i000000Sample_{part.name}.ZIP", sorted(part.iterdir()), "")
+        part.rmdir()
+
+
+def _zip(folder: Path, day: str) -> None:
+    """Zoho's data backup: one ZIP, the files in a folder."""
+    _pack_zip(folder / f"Backup_{day.replace('-', '')}.zip", sorted(folder.glob("*.csv")), "Data/")
+
+
+def _pack_zip(target: Path, files: list[Path], inner: str) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.writestr(zipfile.ZipInfo(f"{inner}{file.name}", _ZIP_TIME), file.read_bytes(), zipfile.ZIP_DEFLATED)
+            file.unlink()
+
+
+def _xlsx(folder: Path, day: str) -> None:
+    """Excel workbooks, moments and numbers as cells of their kind, the technical columns in front hidden."""
+    import xlsxwriter
+
+    for file in sorted(folder.glob("*.csv")):
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.reader(stream))
+        book = xlsxwriter.Workbook(
+            str(file.with_suffix(".xlsx")), {"constant_memory": True, "default_date_format": "yyyy-mm-dd hh:mm:ss"}
+        )
+        book.set_properties({"created": datetime.fromisoformat(day)})
+        sheet = book.add_worksheet(file.stem[:31])
+        sheet.write_row(0, 0, rows[0])
+        for number, row in enumerate(rows[1:], start=1):
+            for column, cell in enumerate(row):
+                if _MOMENT.fullmatch(cell):
+                    sheet.write_datetime(number, column, datetime.fromisoformat(cell))
+                elif _NUMBER.fullmatch(cell):
+                    sheet.write_number(number, column, float(cell))
+                elif cell:
+                    sheet.write_string(number, column, cell)
+        hidden = [at for at, header in enumerate(rows[0]) if header.startswith("(Do Not Modify)")]
+        for at in hidden:
+            sheet.set_column(at, at, None, None, {"hidden": True})
+        book.close()
+        file.unlink()

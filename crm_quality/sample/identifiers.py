@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from crm_quality.sample.columns import Array, Text, digits, text
+from crm_quality.sample.columns import Array, Text, digits, per_value, text
 
 _BASE62 = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", dtype=np.uint8)
 _SUFFIX = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", dtype=np.uint8)
@@ -114,3 +114,41 @@ def american_ein(sequence: Array) -> Text:
 def _digit_matrix(values: Text, width: int) -> Array:
     codes = np.array(values.tolist(), dtype=f"S{width}").view(np.uint8)
     return codes.reshape(-1, width).astype(np.int64) - ord("0")
+
+
+# What the first three characters of a Salesforce id, or the first two of an ERP's number, stand for.
+_KINDS = {
+    "001": "account", "003": "contact", "00Q": "lead", "006": "opportunity", "008": "stage", "00T": "interaction",
+    "00U": "meeting", "500": "ticket", "00": "customer", "99": "customer", "45": "order", "90": "invoice", "14": "payment",
+}  # fmt: skip
+# Ids of records that are not there are numbered from here.
+_NOBODY = 40_000_000_000
+
+
+def renumbered(ids: Text, forms: dict[str, str]) -> Text:
+    """Ids in the form of another system: a format string per kind of record, over `n`, the number of the record.
+
+    Systems with short ids use `m`, the last eight digits, behind `o`, which is 9 for records that are not there.
+    """
+    if not forms:
+        return ids
+
+    def renumber(value: str | None) -> str | None:
+        return ";".join(_renumber(one, forms) for one in value.split(";")) if value else None
+
+    return per_value(ids, renumber)
+
+
+def _renumber(value: str, forms: dict[str, str]) -> str:
+    kind = _KINDS.get(value[:3] if len(value) == 18 else value[:2])
+    if kind not in forms:
+        return value
+    number = _number(value) if len(value) == 18 else int(value)
+    return forms[kind].format(n=number, m=number % 10**8, o=9 if number >= _NOBODY else 0)
+
+
+def _number(salesforce_id: str) -> int:
+    number = 0
+    for sign in salesforce_id[6:15]:
+        number = number * 62 + _BASE62.tobytes().index(sign.encode())
+    return (number - 62**6) // 7

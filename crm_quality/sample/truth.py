@@ -1,18 +1,17 @@
 """The truth about the sample, which no run ever reads. Does not belong here: extracts."""
 
-# mypy: disable-error-code="no-any-return, import-untyped"
-# (numpy types what is computed from text columns as Any; pyarrow brings no types.)
+# mypy: disable-error-code="no-any-return"
+# (numpy types what is computed from text columns as Any.)
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 
 from crm_quality.sample.columns import Array, Frame, Text, blank, choose, day_text, digits, is_missing
 from crm_quality.sample.dirt import DAMAGE_COLUMNS, DamageLog
-from crm_quality.sample.records import keys_of
+from crm_quality.sample.export import Export
+from crm_quality.sample.files import append_csv
 from crm_quality.sample.vocabulary import COUNTRIES, DIAL_CODE, cities
 from crm_quality.sample.world import Chunk
 
@@ -22,10 +21,11 @@ class TruthFolder:
     """Truth files that grow chunk by chunk."""
 
     folder: Path
+    exports: tuple[Export, ...]
     ghosts: int = 0
     entities: int = 0
+    records: int = 0
     damaged_cells: int = 0
-    _started: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         # Also where nothing is damaged, the file says so.
@@ -38,13 +38,16 @@ class TruthFolder:
         entity[ghost] = "G" + digits(self.ghosts + np.arange(1, len(ghost) + 1), 8)
         self.ghosts += len(ghost)
         self.entities += len(chunk.customers["number"])
-        system, name, source_id = keys_of(records, np.arange(len(entity)))
-        keys = {"source_system": system, "source_object": name, "source_id": source_id}
-        self._append("entity", keys | {"entity_id": entity})
-        self._append(
-            "ghost",
-            {column: values[ghost] for column, values in keys.items()} | {"kind": records["ghost"][ghost]},
-        )
+        for export in self.exports:
+            of = records["system"] == export.system
+            for stem, at, column, values in (
+                ("entity", np.flatnonzero(of), "entity_id", entity),
+                ("ghost", ghost[of[ghost]], "kind", records["ghost"]),
+            ):
+                keys = export.keys(records, at)
+                there = ~is_missing(keys["source_object"])
+                self._append(stem, {name: key[there] for name, key in (keys | {column: values[at]}).items()})
+                self.records += int(there.sum()) if stem == "entity" else 0
         self._append("entity_value", _entity_values(chunk.customers))
         for one, other, kind in chunk.relations:
             numbers = entity_ids(chunk.customers["number"])
@@ -55,15 +58,13 @@ class TruthFolder:
     def add_damage(self, log: DamageLog) -> None:
         """Which cells were damaged, how, and what stood there."""
         for frame in log.drain():
-            self.damaged_cells += len(frame["kind"])
-            self._append("damage", {name: frame[name] for name in DAMAGE_COLUMNS})
+            for export in self.exports:
+                own = export.renamed(frame)
+                self.damaged_cells += len(own["kind"])
+                self._append("damage", {name: own[name] for name in DAMAGE_COLUMNS})
 
     def _append(self, stem: str, columns: dict[str, Text]) -> None:
-        frame = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-        first = stem not in self._started
-        with (self.folder / f"{stem}.csv").open("wb" if first else "ab") as stream:
-            pa_csv.write_csv(frame, stream, pa_csv.WriteOptions(include_header=first))
-        self._started.add(stem)
+        append_csv(self.folder / f"{stem}.csv", columns)
 
 
 def entity_ids(numbers: Array) -> Text:
