@@ -13,7 +13,7 @@ from crm_quality.ingest.archive import members
 from crm_quality.project import Project
 from crm_quality.sources.layout import Source, SourceObject
 
-_KINDS = ("csv", "tsv", "txt", "xlsx", "json", "jsonl", "ndjson", "parquet")
+_KINDS = ("csv", "tsv", "txt", "xlsx", "json", "jsonl", "ndjson", "parquet", "mbox", "eml")
 _PART_NUMBER = re.compile(r"([ _.-]+\(?\d+\)?)+$")
 
 

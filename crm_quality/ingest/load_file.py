@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from crm_quality.errors import SourceError
+from crm_quality.ingest import mail_file
 from crm_quality.ingest.archive import unpacked
 from crm_quality.ingest.csv_file import LineCount, ends_inside_a_line, read_csv
 from crm_quality.ingest.files import Part
@@ -46,6 +47,15 @@ def _read(
     con: duckdb.DuckDBPyConnection, project: Project, suffix: str, file: Path, noted: Loaded
 ) -> tuple[list[str], LineCount, bool]:
     shape = noted.source.format_of(noted.name)
+    if suffix in mail_file.SUFFIXES:
+        mail = noted.source.objects[noted.name].mail
+        if mail is None:
+            raise SourceError(
+                f"{noted.shown}: is mail. Say in sources/{noted.source.name}.yaml, under `mail: own_domains:` of "
+                f"{noted.name}, which addresses are yours."
+            )
+        names, count = mail_file.read_mail(con, file, suffix, mail, noted.shown, project.spill)
+        return names, count, False
     if suffix in SUFFIXES:
         sheet = noted.source.objects[noted.name].sheet
         names, count = read_other(con, file, suffix, sheet, shape, noted.shown, project.spill)

@@ -217,7 +217,7 @@ def _fingerprint(part: Part, source: Source, name: str) -> str:
 
 
 def _reading(source: Source, name: str) -> str:
-    shape = f"{source.format_of(name)!r}{source.objects[name].sheet}{source.mail!r}"
+    shape = f"{source.format_of(name)!r}{source.objects[name].sheet}{source.objects[name].mail!r}"
     return hashlib.sha256(shape.encode()).hexdigest()[:16]
 
 

@@ -79,7 +79,8 @@ def build_staging(con: duckdb.DuckDBPyConnection, sources: list[Source], table: 
             from mapped
             window record as (partition by source_system, source_object, source_id order by {order})
         )
-        select source_system, source_object, extract_date, file, line, row_hash,
+        -- What increments are made of came on several days; the state they make is of this day.
+        select source_system, source_object, date {literal(day.isoformat())} as extract_date, file, line, row_hash,
             case
                 when source_id is null then 'no source id'
                 when position = 1 then null
@@ -127,7 +128,8 @@ def _select(
     if resolve(mapping.columns["source_id"], own) is None and not mapping.look_up:
         return None  # a problem of the load already; without ids nothing could be told apart
     shape = source.format_of(name)
-    joins = [_join(con, source, other, keys, headers, day) for other, keys in mapping.look_up.items()]
+    same = "lower(trim({}))" if mapping.any_case else "trim({})"
+    joins = [_join(con, source, other, keys, headers, day, same) for other, keys in mapping.look_up.items()]
     conditions = [_state(con, source, name, day, "line._extract_date")]
     for header, pattern in mapping.where.items():
         found = find([header], headers)
@@ -201,6 +203,7 @@ def _join(
     keys: dict[str, str],
     headers: dict[str, str],
     day: date,
+    same: str,
 ) -> str:
     """The join that brings in another object's headers; nothing where that was not delivered.
 
@@ -211,9 +214,11 @@ def _join(
     if not all(their and mine for their, mine in pairs):
         return ""
     alias = quoted(other)
-    key = ", ".join(f"trim({quoted(their)})" for their, _ in pairs if their)
+    key = ", ".join(same.format(quoted(their)) for their, _ in pairs if their)
     on = " and ".join(
-        f"trim({alias}.{quoted(their)}) = trim({headers[mine]})" for their, mine in pairs if their and mine
+        f"{same.format(f'{alias}.{quoted(their)}')} = {same.format(headers[mine])}"
+        for their, mine in pairs
+        if their and mine
     )
     headers |= {f"{other}.{header}": f"{alias}.{quoted(header)}" for header in theirs}
     return (

@@ -101,7 +101,7 @@ class Mapping(_Strict):
 
     `where` (header: regular expression that its whole value matches) chooses lines. `look_up` (object of the same
     source: {its header: header here}) brings in the headers of another object as `object.header`: its line with the
-    same key. A column whose header is missing is a problem unless it is `optional`; where `needs` is given, only the
+    same key (with `any_case`, as for e-mail addresses, whatever its case). A column whose header is missing is a problem unless it is `optional`; where `needs` is given, only the
     columns it lists are not optional.
     """
 
@@ -110,6 +110,7 @@ class Mapping(_Strict):
     needs: tuple[str, ...] = ()
     where: dict[str, str] = {}
     look_up: dict[str, dict[str, str]] = {}
+    any_case: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -192,6 +193,7 @@ class SourceObject(_Strict):
     query: str = ""
     required: bool = True
     sheet: str | None = None
+    mail: Mail | None = Field(default=None, description="how mbox and EML files are read")
     format: "Format | None" = Field(default=None, description="what its files do otherwise than the source's")
     maps: dict[str, Mapping] = {}
 
@@ -228,7 +230,6 @@ class Source(_Strict):
         default="daily", description="the days on which an extract is expected"
     )
     database: Database | None = None
-    mail: Mail | None = None
     format: Format = Format()
     # The name becomes part of a table's name.
     objects: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], SourceObject] = Field(min_length=1)
