@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -13,11 +14,14 @@ logger = logging.getLogger(__name__)
 
 PAIRS_PER_RECORD = 20
 PAIRS_PER_RECORD_AND_KEY = 10
+# A key chosen at training may grow with the data up to so many times its share before it is refused.
+GROWTH = 2
 # So few pairs that comparing all of them is cheaper than choosing.
 ALL_PAIRS = 1_000_000
 # A value that more records share than this says nothing about who they are.
 LARGEST_BLOCK = 100
 NAME_TOKENS = "words of the name"
+EVERY_PAIR = "all pairs"
 
 
 @dataclass(frozen=True)
@@ -30,41 +34,88 @@ class KeyCount:
     accepted: bool
 
 
-def build_candidates(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> list[KeyCount]:
-    """Create {schema}.candidate (join_key_l, join_key_r, match_key), each pair once, the smaller number left.
+@dataclass(frozen=True)
+class BlockingPlan:
+    """The keys that training chose, in order, and the number of names up to which a word of a name is rare.
 
-    Two records of a source that holds nobody twice (see `clean_source`) are no candidates. Keys are taken in the order of `kind.keys` while they fit the budget; a key that does not fit is refused
-    and logged with its count.
+    A plan that changed with every night's data would change which of the unchanged records are compared.
     """
+
+    keys: tuple[str, ...]
+    token_frequency: int
+
+
+def choose_plan(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> BlockingPlan:
+    """Take the keys in the order of `kind.keys` while they fit the budget; one that does not is logged with its count."""
     (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
-    if records * (records - 1) // 2 <= ALL_PAIRS:
-        con.execute(
-            f"""
-            create or replace table {schema}.candidate as
-            select l.record_number as join_key_l, r.record_number as join_key_r, 'all pairs' as match_key
-            from {table} as l
-            join {table} as r on l.record_number < r.record_number
-            """
-        )
-        _without_clean_sources(con, schema)
-        return [KeyCount("all pairs", records * (records - 1) // 2, records, True)]
-    counts: list[KeyCount] = []
-    statements: list[tuple[str, str]] = []
+    budget = PAIRS_PER_RECORD_AND_KEY * records
+    frequency = _token_frequency(con, schema, budget) if kind.has_name_tokens else 1
     left = PAIRS_PER_RECORD * records
-    for name, keyed in _keyed_queries(con, kind, table, schema, records):
-        count = _count(con, name, keyed, min(left, PAIRS_PER_RECORD_AND_KEY * records))
-        counts.append(count)
+    chosen = []
+    for name, keyed in _keyed_queries(kind, table, schema, frequency):
+        count = _count(con, name, keyed, min(left, budget))
         if not count.accepted:
             logger.warning("blocking key %r refused: it would compare %d pairs", name, count.pairs)
         elif count.pairs:
             left -= count.pairs
-            statements.append((name, keyed))
-    _create(con, schema, statements)
-    _without_clean_sources(con, schema)
+            chosen.append(name)
+    return BlockingPlan(tuple(chosen), frequency)
+
+
+def build_blocks(
+    con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, plan: BlockingPlan
+) -> list[KeyCount]:
+    """Create {schema}.block (position, key, record_number): the values that records are compared by.
+
+    A value on more than LARGEST_BLOCK records is left out, and so is a key that has grown far beyond its budget.
+    Whether two records are compared depends on nothing but their own rows in this table.
+    """
+    (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
+    con.execute(f"create or replace table {schema}.block (position integer, key ubigint, record_number bigint)")
+    if records * (records - 1) // 2 <= ALL_PAIRS:
+        con.execute(f"insert into {schema}.block select 0, 0, record_number from {table}")
+        return [KeyCount(EVERY_PAIR, records * (records - 1) // 2, records, True)]
+    counts = []
+    queries = dict(_keyed_queries(kind, table, schema, plan.token_frequency))
+    for position, name in enumerate(plan.keys):
+        con.execute(
+            f"insert into {schema}.block select {position}, hash(key), record_number from ({queries[name]})"
+            f" qualify count(*) over (partition by key) <= {LARGEST_BLOCK}"
+        )
+        placed = f"select key, record_number from {schema}.block where position = {position}"
+        count = _count(con, name, placed, GROWTH * PAIRS_PER_RECORD_AND_KEY * records)
+        counts.append(count)
+        if not count.accepted:
+            logger.warning("blocking key %r refused: it would compare %d pairs", name, count.pairs)
+            con.execute(f"delete from {schema}.block where position = {position}")
     return counts
 
 
-def _without_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
+def build_candidates(
+    con: duckdb.DuckDBPyConnection, schema: str, counts: Sequence[KeyCount], only: str | None = None
+) -> None:
+    """Create {schema}.candidate (join_key_l, join_key_r, match_key) from {schema}.block, the smaller number left.
+
+    Each pair is there once, under its first key; two records of a source that holds nobody twice (see
+    `clean_source`) are none. With `only`, a table of record numbers, only pairs with one of them.
+    """
+    keys = f"from {schema}.block as l join {schema}.block as r using (position, key)"
+    pair = "least(l.record_number, r.record_number), greatest(l.record_number, r.record_number)"
+    chosen = (
+        f"select l.record_number, r.record_number, position {keys} where l.record_number < r.record_number"
+        if only is None
+        else f"select {pair}, position {keys} join {only} as one on one.record_number = l.record_number"
+        " where l.record_number <> r.record_number"
+    )
+    names = ", ".join("'" + count.key.replace("'", "''") + "'" for count in counts) or "''"
+    con.execute(
+        f"""
+        create or replace table {schema}.candidate as
+        select join_key_l, join_key_r, ([{names}])[min(position) + 1] as match_key
+        from ({chosen}) as pair (join_key_l, join_key_r, position)
+        group by join_key_l, join_key_r
+        """
+    )
     con.execute(
         f"""
         delete from {schema}.candidate
@@ -75,9 +126,7 @@ def _without_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     )
 
 
-def _keyed_queries(
-    con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, records: int
-) -> list[tuple[str, str]]:
+def _keyed_queries(kind: Kind, table: str, schema: str, token_frequency: int) -> list[tuple[str, str]]:
     """Every key as a query of (key, record_number), phones from both columns."""
     queries = [(key.name, _keyed(key, table)) for key in kind.keys]
     phones = (
@@ -86,10 +135,9 @@ def _keyed_queries(
     )
     queries.insert(1, ("phone", phones))
     if kind.has_name_tokens:
-        frequency = _token_frequency(con, schema, PAIRS_PER_RECORD_AND_KEY * records)
         rare = (
-            f"select token as key, record_number from {schema}.name_token where token in ("
-            f"select token from {schema}.name_token group by token having count(*) between 2 and {frequency})"
+            f"select token as key, record_number from {schema}.name_token"
+            f" qualify count(*) over (partition by token) <= {token_frequency}"
         )
         queries.insert(5, (NAME_TOKENS, rare))
     return queries
@@ -124,25 +172,3 @@ def _count(con: duckdb.DuckDBPyConnection, name: str, keyed: str, budget: int) -
         """
     ).fetchone() or (0, 0)
     return KeyCount(name, int(row[0]), int(row[1]), int(row[0]) <= budget)
-
-
-def _create(con: duckdb.DuckDBPyConnection, schema: str, statements: list[tuple[str, str]]) -> None:
-    parts = [
-        f"""
-        select l.record_number as join_key_l, r.record_number as join_key_r, {position} as position
-        from ({keyed}) as l
-        join ({keyed}) as r on l.key = r.key and l.record_number < r.record_number
-        where l.key in (select key from ({keyed}) group by key having count(*) between 2 and {LARGEST_BLOCK})
-        """
-        for position, (_, keyed) in enumerate(statements)
-    ]
-    parts = parts or ["select 0::bigint as join_key_l, 0::bigint as join_key_r, 0 as position where false"]
-    names = ", ".join("'" + name.replace("'", "''") + "'" for name, _ in statements) or "''"
-    con.execute(
-        f"""
-        create or replace table {schema}.candidate as
-        select join_key_l, join_key_r, ([{names}])[min(position) + 1] as match_key
-        from ({" union all ".join(parts)})
-        group by join_key_l, join_key_r
-        """
-    )

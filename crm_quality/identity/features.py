@@ -9,6 +9,7 @@ import numpy as np
 
 _FOLDER = Path(__file__).parent
 VECTOR_SIZE = 128
+UNIT_WEIGHT = "name unit"
 FEATURE_MODELS = ("record", "person_feature", "organisation_feature")
 
 
@@ -59,23 +60,50 @@ def build_name_tokens(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     )
 
 
+def build_unit_weights(con: duckdb.DuckDBPyConnection, schema: str, stored: str | None) -> None:
+    """Create {schema}.unit_weight (unit, weight): inverse document frequencies, those of `stored` if given.
+
+    `stored` is a table expression (column_name, value, frequency), see `unit_weight_query`. Weights that followed
+    every night's names would change the vectors of all the others.
+    """
+    if stored is None:
+        weights = f"""
+            select unit, ln(1 + any_value(records) / count(distinct record_number)) as weight
+            from {schema}.name_unit, (select count(distinct record_number) as records from {schema}.name_unit)
+            group by unit
+        """
+    else:
+        known = f"select value, frequency from {stored} where column_name = '{UNIT_WEIGHT}'"
+        weights = f"""
+            select present.unit, coalesce(known.frequency, (select frequency from ({known}) where value is null)) as weight
+            from (select distinct unit from {schema}.name_unit) as present
+            left join ({known}) as known on known.value = present.unit
+        """
+    con.execute(f"create or replace table {schema}.unit_weight as {weights}")
+
+
+def unit_weight_query(schema: str) -> str:
+    """SELECT of (column_name, value, frequency): weights of units on several records, and of any other (value NULL)."""
+    return f"""
+        select '{UNIT_WEIGHT}' as column_name, unit as value, weight as frequency
+        from {schema}.unit_weight
+        where unit in (select unit from {schema}.name_unit group by unit having count(distinct record_number) > 1)
+        union all
+        select '{UNIT_WEIGHT}', null, ln(1 + count(distinct record_number)) from {schema}.name_unit
+    """
+
+
 def build_name_vectors(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     """Create {schema}.name_vector: record_number, name_vector FLOAT[128] of length 1, name_norm.
 
-    Each unit weighs its inverse document frequency and falls with signs into two of 128 places (feature
+    Each unit weighs what {schema}.unit_weight says and falls with signs into two of 128 places (feature
     hashing, Weinberger et al. 2009), so that the inner product of two vectors is the cosine of the weighted units;
     two places, so that units that meet in one are told apart by the other.
     """
     units = con.execute(
         f"""
-        with total as (select count(distinct record_number) as records from {schema}.name_unit),
-        weight as (
-            select unit, ln(1 + any_value(records) / count(distinct record_number)) as weight, md5_number_lower(unit) as hash
-            from {schema}.name_unit, total
-            group by unit
-        )
-        select distinct record_number, unit, weight, hash
-        from {schema}.name_unit join weight using (unit)
+        select distinct record_number, unit, weight, md5_number_lower(unit) as hash
+        from {schema}.name_unit join {schema}.unit_weight using (unit)
         order by record_number, unit
         """
     ).fetchnumpy()

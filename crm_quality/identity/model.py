@@ -11,11 +11,12 @@ from typing import Any
 import duckdb
 
 from crm_quality.errors import CrmQualityError
+from crm_quality.identity.blocking import BlockingPlan
 
 
 @dataclass(frozen=True)
 class MatchModel:
-    """A trained model of one party type: Splink's settings and what its training saw.
+    """A trained model of one party type: Splink's settings, the blocking plan, and what its training saw.
 
     `term_frequency_file` holds (column_name, value, frequency) of the values that several records share; the row
     without a value is for all others.
@@ -27,6 +28,12 @@ class MatchModel:
     records: int
     training: dict[str, float]
     term_frequency_file: str
+    blocking: dict[str, Any]
+
+    @property
+    def plan(self) -> BlockingPlan:
+        """The blocking keys that training chose."""
+        return BlockingPlan(tuple(self.blocking["keys"]), int(self.blocking["token_frequency"]))
 
     @property
     def comparisons(self) -> list[str]:
@@ -41,18 +48,22 @@ def save_model(
     settings: dict[str, Any],
     records: int,
     training: dict[str, float],
+    plan: BlockingPlan,
     frequency_query: str,
 ) -> MatchModel:
     """Write model and term frequencies under a version that depends on nothing but their content."""
     models_dir.mkdir(parents=True, exist_ok=True)
     frequencies = con.execute(f"select * from ({frequency_query}) order by all").fetchall()
-    digest = sha256(json.dumps([settings, frequencies], sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    blocking = asdict(plan)
+    digest = sha256(
+        json.dumps([settings, blocking, frequencies], sort_keys=True, ensure_ascii=False).encode()
+    ).hexdigest()
     version = digest[:12]
     frequency_file = f"{party_type}-{version}.parquet"
     con.execute(
         f"copy (select * from ({frequency_query}) order by all) to '{_quoted(models_dir / frequency_file)}' (format parquet)"
     )
-    model = MatchModel(party_type, version, settings, records, training, frequency_file)
+    model = MatchModel(party_type, version, settings, records, training, frequency_file, blocking)
     _write(models_dir / f"{party_type}-{version}.json", asdict(model))
     _write(models_dir / f"{party_type}.json", {"version": version})
     return model

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 
-from crm_quality.identity.blocking import KeyCount, build_candidates
+from crm_quality.identity.blocking import KeyCount, build_blocks, build_candidates, choose_plan
 from crm_quality.identity.certain import MATCH_KEY, add_equal_names, build_certain
 from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.components import components
 from crm_quality.identity.conflict import build_conflicts
 from crm_quality.identity.explain import weigh
+from crm_quality.identity.features import unit_weight_query
 from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, save_model
 from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
+from crm_quality.identity.reuse import CHANGED, INSIDE, Reuse, find_unchanged, reuse_candidates, reuse_inside
 from crm_quality.identity.roles import Kind
 from crm_quality.identity.score import frequency_query, score_candidates
 from crm_quality.identity.training import fit
@@ -40,7 +42,8 @@ _PAIR_COLUMNS = f"""
     left_source_system varchar, left_source_object varchar, left_source_id varchar,
     right_source_system varchar, right_source_object varchar, right_source_id varchar,
     match_probability double, match_weight double, reason varchar, match_key varchar,
-    waterfall {SQL_TYPE}
+    waterfall {SQL_TYPE},
+    model struct(weight double, reason varchar, match_key varchar, waterfall {SQL_TYPE})
 """
 
 
@@ -53,6 +56,7 @@ class KindReport:
     model_version: str | None
     trained: bool
     blocking: tuple[KeyCount, ...]
+    reuse: Reuse = field(default_factory=Reuse)
 
 
 @dataclass(frozen=True)
@@ -81,20 +85,24 @@ def train(con: duckdb.DuckDBPyConnection, models_dir: Path) -> tuple[MatchModel,
             table = prepare_input(con, kind, schema)
             if _records(con, table) < 2:
                 continue
-            build_candidates(con, kind, table, schema)
             model = _train_kind(con, kind, table, schema, models_dir)
             if model:
                 models.append(model)
     return tuple(models)
 
 
-def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path) -> PairReport:
-    """(Re)create identity.pair and identity.conflict from the feature tables (see `features.build_features`).
+def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path, *, incremental: bool = True) -> PairReport:
+    """(Re)create identity.pair, conflict and record_state from the feature tables (see `features.build_features`).
 
-    Scores with the stored models; a party type without one is trained first, and the report says so.
-    Raises CrmQualityError if a stored model cannot be read.
+    Scores with the stored models; a party type without one is trained first, and the report says so. With
+    `incremental`, pairs of records of which nothing that bears on a score has changed keep the score in
+    previous.pair: the result is the same. Raises CrmQualityError if a stored model cannot be read.
     """
     con.execute(f"create or replace table identity.pair ({_PAIR_COLUMNS})")
+    con.execute(
+        "create or replace table identity.record_state"
+        " (source_system varchar, source_object varchar, source_id varchar, fingerprint ubigint)"
+    )
     reports = []
     with workspace(con) as schema:
         build_certain(con, schema)
@@ -104,7 +112,7 @@ def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path) -> PairReport:
             f" reason varchar, match_key varchar, waterfall {SQL_TYPE})"
         )
         for kind in KINDS:
-            reports.append(_build_kind(con, kind, schema, models_dir))
+            reports.append(_build_kind(con, kind, schema, models_dir, incremental))
         _relate(con, schema)
         build_conflicts(con, schema)
         certain = _store(con, schema)
@@ -112,37 +120,56 @@ def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path) -> PairReport:
     return PairReport(tuple(reports), pairs, certain)
 
 
-def _build_kind(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, models_dir: Path) -> KindReport:
-    table = prepare_input(con, kind, schema)
+def _build_kind(
+    con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, models_dir: Path, incremental: bool
+) -> KindReport:
+    model = load_model(models_dir, kind.party_type)
+    trained = model is None
+    table = prepare_input(con, kind, schema, frequencies_sql(models_dir, model) if model else None)
     records = _records(con, table)
     if records < 2:
         return KindReport(kind.party_type, records, None, False, ())
-    counts = tuple(build_candidates(con, kind, table, schema))
-    model = load_model(models_dir, kind.party_type)
-    trained = model is None
     model = model or _train_kind(con, kind, table, schema, models_dir)
     if model is None:
-        return KindReport(kind.party_type, records, None, False, counts)
+        return KindReport(kind.party_type, records, None, False, ())
+    counts = build_blocks(con, kind, table, schema, model.plan)
     if kind.party_type == "organisation" and model.comparisons == ["name"]:
         add_equal_names(con, schema)
+    reuse = find_unchanged(con, kind, table, schema, _everything_else(kind, model), incremental)
+    build_candidates(con, schema, counts, f"{schema}.{CHANGED}" if reuse.unchanged else None)
+    reused = reuse_candidates(con, schema)
     frequencies = frequencies_sql(models_dir, model)
     scored = score_candidates(con, kind, table, schema, model.settings, frequencies, least_weight=LEAST_WEIGHT)
     _keep(con, kind, schema, scored, model.settings)
+    compared = _records(con, f"{schema}.candidate")
     if _missing_inside(con, table, schema):
+        reused += reuse_inside(con, schema)
+        compared += _records(con, f"{schema}.inside")
         inside = score_candidates(con, kind, table, schema, model.settings, frequencies, "inside")
         _keep(con, kind, schema, inside, model.settings)
-    return KindReport(kind.party_type, records, model.version, trained, counts)
+    reuse = replace(reuse, reused_pairs=reused, compared_pairs=compared)
+    return KindReport(kind.party_type, records, model.version, trained, tuple(counts), reuse)
+
+
+def _everything_else(kind: Kind, model: MatchModel) -> str:
+    """What a score depends on beside the two records: model and frequencies, and the rules in this code."""
+    return f"{duckdb.__version__} {model.version} {LEAST_WEIGHT} {weigh(kind, model.settings, 'scored')}"
 
 
 def _train_kind(
     con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, models_dir: Path
 ) -> MatchModel | None:
+    plan = choose_plan(con, kind, table, schema)
+    build_candidates(con, schema, build_blocks(con, kind, table, schema, plan))
     fitted = fit(con, kind, table, schema)
     if fitted is None:
         logger.warning("nothing to compare %ss by: no usable column", kind.party_type)
         return None
     query = frequency_query(table, fitted.settings)
-    return save_model(con, models_dir, kind.party_type, fitted.settings, _records(con, table), fitted.training, query)
+    if kind.has_name_tokens:
+        query += f" union all {unit_weight_query(schema)}"
+    records = _records(con, table)
+    return save_model(con, models_dir, kind.party_type, fitted.settings, records, fitted.training, plan, query)
 
 
 def _records(con: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -161,7 +188,7 @@ def _missing_inside(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> 
     con.execute(
         f"""
         create or replace table {schema}.inside as
-        select record_number_l as join_key_l, record_number_r as join_key_r, 'inside a cluster' as match_key
+        select record_number_l as join_key_l, record_number_r as join_key_r, '{INSIDE}' as match_key
         from {schema}.related
         where match_weight is null
             and record_number_l in (select record_number from {table})
@@ -233,7 +260,8 @@ def _store(con: duckdb.DuckDBPyConnection, schema: str) -> int:
             pair.match_weight,
             pair.reason,
             pair.match_key,
-            pair.waterfall
+            pair.waterfall,
+            pair.model
         from (
             select
                 record_number_l,
@@ -242,7 +270,13 @@ def _store(con: duckdb.DuckDBPyConnection, schema: str) -> int:
                 concat_ws(', ', certain.reason, weighed.reason) as reason,
                 case when certain.reason is null then weighed.match_key else concat('{MATCH_KEY} ', certain.priority) end
                     as match_key,
-                case when certain.reason is null then weighed.waterfall end as waterfall
+                case when certain.reason is null then weighed.waterfall end as waterfall,
+                case when certain.reason is not null and weighed.match_weight is not null
+                    then struct_pack(
+                        weight := weighed.match_weight, reason := weighed.reason, match_key := weighed.match_key,
+                        waterfall := weighed.waterfall
+                    )
+                end as model
             from {schema}.weighed as weighed
             full join {schema}.certain as certain using (record_number_l, record_number_r)
         ) as pair

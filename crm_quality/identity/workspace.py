@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from crm_quality.identity.features import build_name_tokens, build_name_vectors
+from crm_quality.identity.features import build_name_tokens, build_name_vectors, build_unit_weights
 from crm_quality.identity.latin import build_latin
 from crm_quality.identity.roles import Kind
 
@@ -42,13 +42,17 @@ _ADDRESS = """
 """
 
 
-def prepare_input(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> str:
-    """Create the table that Splink reads: the features in Latin letters, and name vectors. Returns its name."""
+def prepare_input(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, stored: str | None = None) -> str:
+    """Create the table that Splink reads: the features in Latin letters, and name vectors. Returns its name.
+
+    `stored`: the table expression of a model's frequencies, which weigh the words of names.
+    """
     table = f"{schema}.{kind.party_type}_input"
     build_latin(con, kind.feature_table, schema)
     vectors, vector_join = "", ""
     if kind.has_name_tokens:
         build_name_tokens(con, schema)
+        build_unit_weights(con, schema, stored)
         build_name_vectors(con, schema)
         vectors = ", vector.name_vector, vector.name_norm"
         vector_join = f"left join {schema}.name_vector as vector on vector.record_number = feature.record_number"

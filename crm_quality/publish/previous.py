@@ -21,6 +21,8 @@ _CUSTOMER = {
     "ghost_verdict": "varchar", "first_seen_at": "timestamp", "last_activity_at": "timestamp",
 }  # fmt: skip
 
+_STEPS = "struct(step varchar, agreement varchar, bits double)[]"
+
 # Columns by table. A column that an older published file lacks is NULL, so that an upgrade can go on from it.
 TABLES: dict[str, dict[str, str]] = {
     "golden.customer": _CUSTOMER,
@@ -32,6 +34,15 @@ TABLES: dict[str, dict[str, str]] = {
     "golden.customer_id_event": {
         "event_id": "varchar", "run_id": "varchar", "event": "varchar", "customer_id": "varchar",
         "into_customer_id": "varchar", "happened_at": "timestamp", "event_number": "bigint",
+    },
+    "identity.record_state": {
+        "source_system": "varchar", "source_object": "varchar", "source_id": "varchar", "fingerprint": "ubigint",
+    },
+    "identity.pair": {
+        "left_source_system": "varchar", "left_source_object": "varchar", "left_source_id": "varchar",
+        "right_source_system": "varchar", "right_source_object": "varchar", "right_source_id": "varchar",
+        "match_weight": "double", "reason": "varchar", "match_key": "varchar", "waterfall": _STEPS,
+        "model": f"struct(weight double, reason varchar, match_key varchar, waterfall {_STEPS})",
     },
     "identity.customer_membership": {
         "customer_id": "varchar", "source_system": "varchar", "source_object": "varchar", "source_id": "varchar",

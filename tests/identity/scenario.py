@@ -12,6 +12,7 @@ from crm_quality.identity.cluster import DEFAULT_OBJECTIVE, ClusterReport, build
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.features import build_features
 from crm_quality.identity.pairs import PairReport, build_pairs
+from crm_quality.publish.previous import TABLES as PREVIOUS
 
 _TYPES = {
     "extract_date": "date",
@@ -90,6 +91,8 @@ _EMPTY = {
     "previous.customer_membership": """
         customer_id varchar, source_system varchar, source_object varchar, source_id varchar,
         first_run_id varchar, first_held_at date, last_run_id varchar, last_held_at date, is_current boolean""",
+    "previous.record_state": "source_system varchar, source_object varchar, source_id varchar, fingerprint ubigint",
+    "previous.pair": ", ".join(f"{name} {kind}" for name, kind in PREVIOUS["identity.pair"].items()),
     "identity.conflict": "record_number_l bigint, record_number_r bigint, reason varchar",
     "identity.pair": """
         party_type varchar,
@@ -247,6 +250,8 @@ def assign(con: duckdb.DuckDBPyConnection, groups: list[list[str]]) -> dict[str,
 
 def publish(con: duckdb.DuckDBPyConnection, next_day: str) -> None:
     """Make this run's ids the previous ones, and go on to the next day."""
-    for table in ("customer_xref", "customer_id_event", "customer_membership"):
-        con.execute(f"create or replace table previous.{table} as from identity.{table}")
+    present = con.sql("select table_name from duckdb_tables() where schema_name = 'identity'").fetchall()
+    for (table,) in con.sql("select table_name from duckdb_tables() where schema_name = 'previous'").fetchall():
+        if (table,) in present:
+            con.execute(f"create or replace table previous.{table} as from identity.{table}")
     con.execute("update meta.current_run set extract_date = ?::date, run_id = ?", [next_day, f"run-{next_day}"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_quality.identity.blocking import build_candidates
+from crm_quality.identity.blocking import BlockingPlan, build_blocks, build_candidates, choose_plan
 from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.latin import latin_address, latin_place
 from crm_quality.identity.mixture import Column, Patterns, estimate
@@ -64,9 +64,8 @@ def test_a_key_that_would_explode_is_refused_with_its_count(
     con.execute("create schema work")
     build_clean_sources(con, "work")
     with caplog.at_level(logging.WARNING):
-        counts = {count.key: count for count in build_candidates(con, PERSON, "identity.person_feature", "work")}
-    assert (counts["birth date"].accepted, counts["birth date"].pairs) == (False, 3160)
-    assert counts["national id"].accepted
+        plan = choose_plan(con, PERSON, "identity.person_feature", "work")
+    assert "birth date" not in plan.keys
     assert "blocking key 'birth date' refused: it would compare 3160 pairs" in caplog.text
 
 
@@ -76,7 +75,8 @@ def test_candidates_are_each_listed_once_with_the_smaller_number_left(monkeypatc
     con = warehouse(people)
     con.execute("create schema work")
     build_clean_sources(con, "work")
-    build_candidates(con, PERSON, "identity.person_feature", "work")
+    plan = choose_plan(con, PERSON, "identity.person_feature", "work")
+    build_candidates(con, "work", build_blocks(con, PERSON, "identity.person_feature", "work", plan))
     rows = con.execute("select join_key_l, join_key_r from work.candidate").fetchall()
     assert len(rows) == len(set(rows))
     assert all(left < right for left, right in rows)
@@ -121,5 +121,5 @@ def test_no_model_file_is_left_half_written(tmp_path: Path) -> None:
 
     con = warehouse([])
     query = "select 'name_key' as column_name, 'x' as value, 0.5::double as frequency"
-    save_model(con, tmp_path, "person", {"comparisons": []}, 2, {}, query)
+    save_model(con, tmp_path, "person", {"comparisons": []}, 2, {}, BlockingPlan((), 1), query)
     assert not list(tmp_path.glob("*.partial"))

@@ -1,0 +1,130 @@
+"""Keep last night's scores where nothing that bears on them changed. Does not belong here: comparing, clustering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from crm_quality.identity.roles import Kind
+from crm_quality.warehouse import literal
+
+CHANGED = "changed"
+INSIDE = "inside a cluster"
+# Above this share of changed records, to look for their pairs costs more than to compare all.
+MOST_CHANGED = 0.3
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """Records that are as they were (0: all were compared anew), pairs whose scores were kept, and pairs compared."""
+
+    unchanged: int = 0
+    reused_pairs: int = 0
+    compared_pairs: int = 0
+
+
+def find_unchanged(
+    con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, everything_else: str, incremental: bool
+) -> Reuse:
+    """Create {schema}.unchanged, changed and known_pair; add the records to identity.record_state.
+
+    A record's fingerprint covers all that its pairs depend on: its row of `table`, the values it is blocked by
+    ({schema}.block), and `everything_else`. Two records with the fingerprints of last night have last night's
+    score, or are still no candidates. A value that became too frequent to block by changes the fingerprints of
+    all who share it.
+    """
+    columns = [
+        row[0]
+        for row in con.execute(f"select column_name from (describe {table})").fetchall()
+        if row[0] != "record_number"
+    ]
+    con.execute(
+        f"""
+        create or replace table {schema}.fingerprint as
+        with block as (
+            select record_number, bit_xor(hash(position, key)) as keys from {schema}.block group by record_number
+        )
+        select input.record_number, hash({literal(everything_else)}, block.keys, {", ".join(f"input.{column}" for column in columns)})
+            as fingerprint
+        from {table} as input
+        left join block using (record_number)
+        """
+    )
+    con.execute(
+        f"""
+        insert into identity.record_state
+        select source_system, source_object, source_id, fingerprint
+        from {schema}.fingerprint join identity.record using (record_number)
+        """
+    )
+    con.execute(
+        f"""
+        create or replace table {schema}.unchanged as
+        select fingerprint.record_number, source_system, source_object, source_id
+        from {schema}.fingerprint as fingerprint
+        join identity.record as record using (record_number)
+        join previous.record_state as before using (source_system, source_object, source_id, fingerprint)
+        where {str(incremental).lower()} and record.party_type = '{kind.party_type}'
+        """
+    )
+    con.execute(
+        f"create or replace table {schema}.{CHANGED} as"
+        f" select record_number from {schema}.fingerprint anti join {schema}.unchanged using (record_number)"
+    )
+    unchanged, changed = con.execute(
+        f"select (select count(*) from {schema}.unchanged), (select count(*) from {schema}.{CHANGED})"
+    ).fetchone() or (0, 0)
+    if changed > MOST_CHANGED * (changed + unchanged):
+        con.execute(f"delete from {schema}.unchanged")
+        unchanged = 0
+    _read_known_pairs(con, schema)
+    return Reuse(int(unchanged))
+
+
+def _read_known_pairs(con: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """{schema}.known_pair: last night's scores of pairs of unchanged records, as the model gave them."""
+    con.execute(
+        f"""
+        create or replace table {schema}.known_pair as
+        select
+            l.record_number as record_number_l,
+            r.record_number as record_number_r,
+            case when pair.model is null then pair.match_weight else pair.model.weight end as match_weight,
+            case when pair.model is null then pair.reason else pair.model.reason end as reason,
+            case when pair.model is null then pair.match_key else pair.model.match_key end as match_key,
+            case when pair.model is null then pair.waterfall else pair.model.waterfall end as waterfall
+        from previous.pair as pair
+        join {schema}.unchanged as l
+            on l.source_system = pair.left_source_system and l.source_object = pair.left_source_object
+            and l.source_id = pair.left_source_id
+        join {schema}.unchanged as r
+            on r.source_system = pair.right_source_system and r.source_object = pair.right_source_object
+            and r.source_id = pair.right_source_id
+        where pair.model is not null or not starts_with(pair.match_key, 'certain')
+        """
+    )
+
+
+def reuse_candidates(con: duckdb.DuckDBPyConnection, schema: str) -> int:
+    """Put the known scores of candidates into {schema}.weighed; returns how many."""
+    return _count(
+        con,
+        f"insert into {schema}.weighed select * from {schema}.known_pair where match_key <> '{INSIDE}'",
+    )
+
+
+def reuse_inside(con: duckdb.DuckDBPyConnection, schema: str) -> int:
+    """Move the pairs of {schema}.inside whose scores are known to {schema}.weighed; returns how many."""
+    known = f"{schema}.known_pair as known join {schema}.inside as inside on inside.join_key_l = known.record_number_l and inside.join_key_r = known.record_number_r"
+    reused = _count(con, f"insert into {schema}.weighed select known.* from {known}")
+    con.execute(
+        f"delete from {schema}.inside where (join_key_l, join_key_r) in"
+        f" (select (record_number_l, record_number_r) from {schema}.known_pair)"
+    )
+    return reused
+
+
+def _count(con: duckdb.DuckDBPyConnection, statement: str) -> int:
+    row = con.execute(statement).fetchone()
+    return int(row[0]) if row else 0
