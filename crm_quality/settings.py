@@ -26,6 +26,12 @@ class IdentitySettings(BaseModel):
         default=0.995,
         description="the precision to reach, as the model expects it, or `best_f1` for the best balance",
     )
+    full_run_every_days: int = Field(
+        default=7,
+        ge=0,
+        description="nights compare only changed records; every so many days one compares all, and they must agree "
+        "(0: never)",
+    )
 
 
 class ContractSettings(BaseModel):

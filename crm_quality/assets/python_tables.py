@@ -11,8 +11,8 @@ from crm_quality.assets.table import Build
 from crm_quality.assets.warehouse import OpenRun
 from crm_quality.identity.cluster import build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
-from crm_quality.identity.pairs import build_pairs
 from crm_quality.identity.review import build_review_queue
+from crm_quality.identity.verify import build_pairs_verified
 from crm_quality.marts.backtest import markdown_figures
 from crm_quality.marts.churn_score import build_churn_score
 from crm_quality.marts.contract_churn import build_contract_churn
@@ -50,7 +50,7 @@ def _lookup(kind: str) -> PythonTable:
 
 
 def _pairs(run: OpenRun) -> Mapping[str, Any]:
-    report = build_pairs(run.con, run.project.models)
+    report = build_pairs_verified(run.con, run.project.models, run.project.settings.identity.full_run_every_days)
     run.con.execute("update meta.run set model_version = ? where run_id = ?", [report.model_version, run.run.run_id])
     trained = [kind.party_type for kind in report.kinds if kind.trained]
     if trained:
@@ -59,6 +59,9 @@ def _pairs(run: OpenRun) -> Mapping[str, Any]:
         "model_version": report.model_version or "none",
         "trained_in_this_run": ", ".join(trained) or "no",
         "certain_pairs": report.certain_pairs,
+        "records unchanged": sum(kind.reuse.unchanged for kind in report.kinds),
+        "pairs reused": sum(kind.reuse.reused_pairs for kind in report.kinds),
+        "pairs compared": sum(kind.reuse.compared_pairs for kind in report.kinds),
     }
 
 
@@ -132,6 +135,18 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         _made_with_the_table_it_reads,
         ["identity.pair"],
         "Pairs of records that cannot be one customer, and what contradicts.",
+    ),
+    PythonTable(
+        "identity.record_state",
+        _made_with_the_table_it_reads,
+        ["identity.pair"],
+        "A fingerprint of all that the pairs of a record depend on: where it is that of last night, so are the scores.",
+    ),
+    PythonTable(
+        "identity.pair_run",
+        _made_with_the_table_it_reads,
+        ["identity.pair"],
+        "How many pairs each run compared and reused, and whether a run that compared everything agreed.",
     ),
     PythonTable(
         "identity.cluster",

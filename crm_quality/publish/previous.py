@@ -38,6 +38,10 @@ TABLES: dict[str, dict[str, str]] = {
     "identity.record_state": {
         "source_system": "varchar", "source_object": "varchar", "source_id": "varchar", "fingerprint": "ubigint",
     },
+    "identity.pair_run": {
+        "run_id": "varchar", "extract_date": "date", "records": "bigint", "unchanged_records": "bigint",
+        "reused_pairs": "bigint", "compared_pairs": "bigint", "is_verified": "boolean", "differing_pairs": "bigint",
+    },
     "identity.pair": {
         "left_source_system": "varchar", "left_source_object": "varchar", "left_source_id": "varchar",
         "right_source_system": "varchar", "right_source_object": "varchar", "right_source_id": "varchar",

@@ -92,6 +92,7 @@ _EMPTY = {
         customer_id varchar, source_system varchar, source_object varchar, source_id varchar,
         first_run_id varchar, first_held_at date, last_run_id varchar, last_held_at date, is_current boolean""",
     "previous.record_state": "source_system varchar, source_object varchar, source_id varchar, fingerprint ubigint",
+    "previous.pair_run": ", ".join(f"{name} {kind}" for name, kind in PREVIOUS["identity.pair_run"].items()),
     "previous.pair": ", ".join(f"{name} {kind}" for name, kind in PREVIOUS["identity.pair"].items()),
     "identity.conflict": "record_number_l bigint, record_number_r bigint, reason varchar",
     "identity.pair": """

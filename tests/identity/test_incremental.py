@@ -15,6 +15,7 @@ from crm_quality.identity.cluster import build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.features import build_features
 from crm_quality.identity.pairs import PairReport, build_pairs
+from crm_quality.identity.verify import build_pairs_verified
 from tests.identity.scenario import PARTY_COLUMNS, company, person, publish, warehouse
 
 GIVEN = [
@@ -108,7 +109,7 @@ def _first_night() -> list[dict[str, Any]]:
     return [_party(chooser, number) for number in range(400)]
 
 
-@settings(deadline=None, max_examples=3, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(deadline=None, max_examples=2, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.integers(0, 10_000), st.integers(0, 40), st.integers(0, 40), st.integers(0, 20))
 def test_incremental_is_full(models: Path, seed: int, changed: int, new: int, deleted: int) -> None:
     chooser = random.Random(seed)
@@ -152,3 +153,22 @@ def test_another_model_compares_everything_anew(models: Path, tmp_path: Path) ->
         build_features(con)
         report = build_pairs(con, tmp_path)
         assert all(kind.trained and kind.reuse.unchanged == 0 for kind in report.kinds)
+
+
+def test_every_so_many_days_a_full_comparison_must_agree(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def runs() -> list[tuple[Any, ...]]:
+        build_pairs_verified(con, models, every_days=7)
+        return con.sql("select is_verified, differing_pairs from identity.pair_run order by extract_date").fetchall()
+
+    with pytest.MonkeyPatch.context() as patch, warehouse(_first_night()[:120]) as con:
+        patch.setattr("crm_quality.identity.blocking.ALL_PAIRS", 0)
+        assert runs() == [(False, None)]
+        publish(con, "2026-11-24")
+        assert runs()[-1] == (False, None)
+        publish(con, "2026-11-28")
+        assert runs()[-1] == (True, 0)
+        # A stored score that no comparison would give.
+        con.execute("update identity.pair set match_weight = 3.3333 where rowid = 0")
+        publish(con, "2026-12-05")
+        assert runs()[-1] == (True, 2)
+    assert "2 other pair(s) than comparing all" in caplog.text
