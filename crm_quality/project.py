@@ -96,6 +96,15 @@ default_country: CN        # for phone numbers that name no country (ISO 3166)
 #   core_party__email_present: {tolerate: 0.2}              # share of rows that may fail
 #   core_party__reviewed_lately: {days: 365, severity: warning}
 #   core_ticket__answered_in_time: {enabled: false}
+# alerts:                  # one message per incident; again when it is worse, and when it is resolved
+#   to:
+#     data team: mailto://$SMTP_USER:$SMTP_PASSWORD@mail.my.company?to=data@my.company
+#     sales: slack://$SLACK_TOKEN     # also wecombot://, dingtalk://, lark://, json:// and what else Apprise knows
+#   rules:
+#     - {name: nothing published, what: run, to: [data team]}
+#     - {name: critical checks, what: check, severity: critical, to: [data team]}
+#     - {name: scores, what: score, at_least: 2, to: [data team, sales]}
+#     - {name: money, what: difference, at_least: 50, to: [sales]}
 """
 
 SOURCE_TEMPLATE = """\

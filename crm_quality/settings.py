@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -75,6 +75,36 @@ _STAGES = (
 )
 
 
+class AlertRule(BaseModel):
+    """What is told, from how bad on, and to whom."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    what: Literal["run", "check", "score", "difference"]
+    severity: Literal["info", "warning", "critical"] = Field(default="critical", description="of checks: from here on")
+    at_least: float = Field(default=1, ge=0, description="failing rows, points of score, or open differences")
+    worse_by: float = Field(default=0.1, ge=0, description="growth since the last message that is worth another")
+    to: tuple[str, ...] = Field(min_length=1, description="names of alerts.to")
+
+
+class AlertSettings(BaseModel):
+    """Who is told what. Addresses are those of Apprise; `$NAME` in one is taken from the environment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    to: dict[str, str] = {}
+    rules: tuple[AlertRule, ...] = ()
+
+    @model_validator(mode="after")
+    def _known(self) -> "AlertSettings":
+        for rule in self.rules:
+            unknown = sorted(set(rule.to) - set(self.to))
+            if unknown:
+                raise ValueError(f"rule {rule.name!r} tells {unknown[0]!r}, of whom alerts.to holds no address")
+        return self
+
+
 class Settings(BaseSettings):
     """What `crm_quality.yaml` may hold; `CRM_QUALITY_<KEY>` in the environment wins over the file."""
 
@@ -107,6 +137,7 @@ class Settings(BaseSettings):
         default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="time of the nightly run, HH:MM"
     )
     timezone: str = Field(default="UTC", description="IANA time zone of nightly_at")
+    alerts: AlertSettings = AlertSettings()
     sales_process: tuple[Stage, ...] = Field(
         default=_STAGES,
         description="the stages before a deal is won or lost, in their order; a deal may be lost in any of them",

@@ -11,7 +11,7 @@ from crm_quality.assets.python_tables import PYTHON_TABLES
 from crm_quality.assets.raw import raw_assets, raw_name
 from crm_quality.assets.results import RESULTS, published_asset, results_asset
 from crm_quality.assets.table import table_asset
-from crm_quality.assets.warehouse import OpenRun, warehouse_resource
+from crm_quality.assets.warehouse import NIGHTLY_JOB, OpenRun, warehouse_resource
 from crm_quality.errors import CrmQualityError
 from crm_quality.ingest.files import find_files, newest_date
 from crm_quality.ingest.staging import build_staging
@@ -20,7 +20,7 @@ from crm_quality.quality.suites import Suite, project_suites
 from crm_quality.sources.layout import Source, canonical, load_sources
 from crm_quality.sql_model import SqlModel, load_models, tables_read
 
-JOB = "nightly"
+JOB = NIGHTLY_JOB
 # A file that changed this lately may still be arriving.
 _SETTLED = timedelta(minutes=1)
 

@@ -1,5 +1,6 @@
 """The warehouse as a Dagster resource: one connection, one lock, one run. Does not belong here: what steps do."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -10,12 +11,17 @@ import duckdb
 from crm_quality import run as runs
 from crm_quality.errors import CrmQualityError
 from crm_quality.project import Project, open_project
+from crm_quality.quality.alerts import send_alerts
 from crm_quality.run import Run
 from crm_quality.sources.layout import Source, load_sources
 from crm_quality.warehouse import open_warehouse
 
 # The job that loads a day into raw and publishes nothing.
 LOAD_JOB = "load_day"
+# The job that makes everything, after which people are told what went wrong.
+NIGHTLY_JOB = "nightly"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,18 @@ def warehouse_resource(project: Project) -> dg.ResourceDefinition:
                 yield OpenRun(con, current, sources, run)
             finally:
                 runs.end(con, run)
+                if _job(context) == NIGHTLY_JOB:
+                    _tell(con, current, run)
 
     return warehouse
+
+
+def _tell(con: duckdb.DuckDBPyConnection, project: Project, run: Run) -> None:
+    """Send the alerts; that nobody can be told is no reason to lose a run."""
+    try:
+        send_alerts(con, project.settings.alerts, project.settings.name, run.run_id, run.extract_date)
+    except (CrmQualityError, duckdb.Error) as error:
+        _log.warning("No alerts were sent: %s", error)
 
 
 def _day(context: dg.InitResourceContext) -> date | None:
