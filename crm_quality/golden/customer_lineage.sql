@@ -218,7 +218,7 @@ policy as (
         field,
         unit,
         is_completed,
-        count(*) over (partition by unit) as fields,
+        coalesce('native_script' in (rule_1, rule_2, rule_3, rule_4, rule_5, rule_6), false) as asks_script,
         list_position(score.names, rule_1) as place_1,
         list_position(score.names, rule_2) as place_2,
         list_position(score.names, rule_3) as place_3,
@@ -240,7 +240,7 @@ unit_policy as (
     from policy
 ),
 
--- One row per unit of fields of a record that has others beside it: what competes.
+-- One row per unit of fields of a record that has others beside it: what competes. content: equal where all fields are.
 candidate as (
     select
         member.customer_id,
@@ -248,17 +248,33 @@ candidate as (
         policy.unit,
         sum(given.parts) as parts,
         coalesce(avg(given.doubt), 0) as doubt,
-        max(case when member.has_junk_name and given.field in ('display_name', 'given_name', 'family_name') then 1 else 0 end)
-            as is_junk,
-        case
-            when max(policy.fields) = 1 then max(lower(given.value))
-            else string_agg(lower(given.value), '|' order by given.field)
-        end as content
+        max(
+            case
+                when policy.asks_script and regexp_matches(given.value, '[\x{0370}-\x{1dff}\x{2e80}-\x{ffdc}]') then 1
+                else 0
+            end
+        ) as is_not_latin,
+        case when any_value(member.is_deleted) then 2 else 0 end
+        + max(
+            case
+                when member.has_junk_name and given.field in ('display_name', 'given_name', 'family_name') then 1
+                else 0
+            end
+        ) as last_resort,
+        sum(cast(hash(concat(given.field, '|', lower(given.value))) as double)) as content
     from given
     inner join member on given.record_number = member.record_number
     inner join policy on given.field = policy.field
     where member.record_count > 1
     group by member.customer_id, given.record_number, policy.unit
+),
+
+compared as (
+    select
+        *,
+        min(content) over unit <> max(content) over unit as is_disputed
+    from candidate
+    window unit as (partition by customer_id, unit)
 ),
 
 customer_country as (
@@ -275,12 +291,12 @@ scored as (
         candidate.record_number,
         candidate.unit,
         candidate.content,
-        case when member.is_deleted then 2 else 0 end + candidate.is_junk as last_resort,
+        candidate.last_resort,
         [
             cast(candidate.doubt as double),
             case
                 when
-                    regexp_matches(candidate.content, '[\x{0370}-\x{1dff}\x{2e80}-\x{ffdc}]')
+                    (candidate.is_not_latin = 1)
                     = (
                         coalesce(member.country, customer_country.country, 'CN')
                         in ('BG', 'BY', 'CN', 'GR', 'HK', 'JP', 'KR', 'MO', 'RS', 'RU', 'TH', 'TW', 'UA')
@@ -295,11 +311,12 @@ scored as (
             coalesce(epoch(min(member.created_at)
                 over (partition by candidate.customer_id, candidate.unit, candidate.content)), 1e12)
         ] as score
-    from candidate
+    from compared as candidate
     inner join member on candidate.record_number = member.record_number
     left join customer_country on candidate.customer_id = customer_country.customer_id
     left join meta.survivorship_source as trust
         on candidate.unit = trust.unit and member.source_system = trust.source_system
+    where candidate.is_disputed
 ),
 
 ordered as (
@@ -325,9 +342,7 @@ ranked as (
         row_number() over (
             partition by customer_id, unit
             order by last_resort, score_1, score_2, score_3, score_4, score_5, score_6, record_number
-        ) as place,
-        min(content) over (partition by customer_id, unit) <> max(content) over (partition by customer_id, unit)
-            as is_disputed
+        ) as place
     from ordered
 ),
 
@@ -340,7 +355,7 @@ rival as (
         other.score_1, other.score_2, other.score_3, other.score_4, other.score_5, other.score_6
     from ranked as best
     inner join ranked as other on best.customer_id = other.customer_id and best.unit = other.unit
-    where best.place = 1 and best.is_disputed and other.content <> best.content
+    where best.place = 1 and other.content <> best.content
     qualify row_number() over (partition by best.customer_id, best.unit order by other.place) = 1
 ),
 
@@ -349,9 +364,8 @@ verdict as (
         best.customer_id,
         best.unit,
         best.record_number,
-        best.is_disputed,
+        true as is_disputed,
         case when best.last_resort >= 2 then 'no value in a record that is not deleted: ' else '' end || case
-            when not best.is_disputed then 'all records that have a value agree'
             when best.last_resort <> rival.last_resort then 'neither deleted nor junk'
             when best.score_1 <> rival.score_1 then replace(unit_policy.rule_1, '_', ' ')
             when best.score_2 <> rival.score_2 then replace(unit_policy.rule_2, '_', ' ')
@@ -363,8 +377,20 @@ verdict as (
         end as rule
     from ranked as best
     inner join unit_policy on best.unit = unit_policy.unit
-    left join rival on best.customer_id = rival.customer_id and best.unit = rival.unit
+    inner join rival on best.customer_id = rival.customer_id and best.unit = rival.unit
     where best.place = 1
+    union all
+    -- A record that is not deleted stands for those that agree.
+    select
+        customer_id,
+        unit,
+        arg_min(record_number, last_resort * 1000000000 + record_number) as record_number,
+        false as is_disputed,
+        case when min(last_resort) >= 2 then 'no value in a record that is not deleted: ' else '' end
+        || 'all records that have a value agree' as rule
+    from compared
+    where not is_disputed
+    group by customer_id, unit
 ),
 
 won as (
