@@ -254,3 +254,15 @@ def test_a_project_adds_rules_of_its_own(tmp_path: Path) -> None:
     own.write_text(own.read_text(encoding="utf-8").replace("own_rule", "email_present"), encoding="utf-8")
     with pytest.raises(CrmQualityError, match=r"'email_present' is a rule of core\.party already"):
         project_suites(project_with(tmp_path, "  {}\n"))
+
+
+def test_the_rule_of_the_readme_can_be_copied(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    project = project_with(tmp_path, "  core_party__german_postal_code: {digits: 4}\n")
+    (tmp_path / "expectations").mkdir()
+    rule = readme.split("```json\n")[1].split("```")[0]
+    (tmp_path / "expectations" / "core.party.json").write_text(rule, encoding="utf-8")
+    added = check_of(project_suites(project), "core_party__german_postal_code")
+    assert added is not None
+    assert added.description == "A German postal code has 4 digits."
+    assert added.kwargs["unexpected_rows_query"].endswith("length(postal_code) <> 4")
