@@ -93,11 +93,16 @@ def test_every_built_in_layout_is_valid(tmp_path):
         assert load_source(file).objects
 
 
-def test_the_source_files_shown_in_the_readme_are_valid(tmp_path):
+def test_the_settings_and_source_files_shown_in_the_readme_are_valid(tmp_path):
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     blocks = [block.split("```")[0] for block in readme.split("```yaml\n")[1:]]
-    assert len(blocks) == 2
-    for number, block in enumerate(blocks):
+    kinds = {"sources": [], "crm_quality.yaml": []}
+    for block in blocks:
+        kinds[block.split("\n")[0].split("/")[1]].append(block)
+    assert [len(found) for found in kinds.values()] == [2, 1]
+    for number, block in enumerate(kinds["sources"]):
         file = tmp_path / f"source_{number}.yaml"
         file.write_text(block, encoding="utf-8")
         assert load_source(file).objects
+    (tmp_path / "crm_quality.yaml").write_text(kinds["crm_quality.yaml"][0], encoding="utf-8")
+    assert load_settings(tmp_path / "crm_quality.yaml").alerts.rules
