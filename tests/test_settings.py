@@ -105,4 +105,4 @@ def test_the_settings_and_source_files_shown_in_the_readme_are_valid(tmp_path):
         file.write_text(block, encoding="utf-8")
         assert load_source(file).objects
     (tmp_path / "crm_quality.yaml").write_text(kinds["crm_quality.yaml"][0], encoding="utf-8")
-    assert load_settings(tmp_path / "crm_quality.yaml").alerts.rules
+    assert open_project(tmp_path).settings.alerts.rules
