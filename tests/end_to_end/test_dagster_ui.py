@@ -1,6 +1,8 @@
 """The Dagster web pages of a project in a real browser: what a data engineer sees and starts there."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -42,7 +44,10 @@ def address(sample: Ran, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("ui") / "log"
     command = [sys.executable, "-m", "crm_quality", "ui", "--project", str(sample.project.folder), "--port", str(port)]
-    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as server:
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True) as server,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
             WebDriverWait(url, PATIENCE, ignored_exceptions=[OSError]).until(
@@ -50,7 +55,8 @@ def address(sample: Ran, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
             )
             yield url
         finally:
-            server.terminate()
+            # Server, daemon and code server at once; a parent that ignores SIGTERM hands that down to all of them.
+            os.killpg(server.pid, signal.SIGKILL)
 
 
 def shown(browser: Any, url: str, *texts: str) -> str:
