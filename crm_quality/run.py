@@ -124,6 +124,15 @@ def _note_process(con: duckdb.DuckDBPyConnection, project: Project) -> None:
     con.execute(
         "create or replace table meta.sales_process (stage varchar, step integer, max_days integer, required varchar)"
     )
+    con.execute(
+        "create or replace table meta.service_promise (priority varchar, answer_hours double, resolve_hours double)"
+    )
+    for promise in project.settings.service_promises:
+        for priority in promise.priorities:
+            con.execute(
+                "insert into meta.service_promise values (?, ?, ?)",
+                [priority.casefold(), promise.answer_hours, promise.resolve_hours],
+            )
     for step, stage in enumerate(project.settings.sales_process, start=1):
         for name in stage.names:
             con.execute(

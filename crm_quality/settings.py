@@ -66,6 +66,21 @@ class Stage(BaseModel):
     required: tuple[Literal["amount", "close_date", "owner", "party_source_id", "lead_source"], ...] = ()
 
 
+class Promise(BaseModel):
+    """Within how many hours a ticket of some priority is to be answered and to be resolved."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    priorities: tuple[str, ...] = Field(min_length=1, description="what the sources call it, in any case")
+    answer_hours: float = Field(gt=0)
+    resolve_hours: float = Field(gt=0)
+
+
+_PROMISES = (
+    Promise(priorities=("Critical", "Urgent", "High", "紧急", "高"), answer_hours=8, resolve_hours=72),
+    Promise(priorities=("Medium", "Normal", "中"), answer_hours=24, resolve_hours=168),
+    Promise(priorities=("Low", "低"), answer_hours=48, resolve_hours=336),
+)
 _STAGES = (
     Stage(names=("Prospecting", "初步接触"), max_days=60, required=("owner", "party_source_id")),
     Stage(names=("Qualification", "需求确认"), max_days=45, required=("owner", "party_source_id")),
@@ -138,6 +153,9 @@ class Settings(BaseSettings):
     )
     timezone: str = Field(default="UTC", description="IANA time zone of nightly_at")
     alerts: AlertSettings = AlertSettings()
+    service_promises: tuple[Promise, ...] = Field(
+        default=_PROMISES, description="by priority; tickets of other priorities are promised nothing"
+    )
     sales_process: tuple[Stage, ...] = Field(
         default=_STAGES,
         description="the stages before a deal is won or lost, in their order; a deal may be lost in any of them",
