@@ -79,6 +79,27 @@ def sample(
     typer.echo(summary)
 
 
+sources_app = typer.Typer(help="Look at the source systems of a project.", no_args_is_help=True)
+app.add_typer(sources_app, name="sources")
+
+
+@sources_app.command("check")
+def sources_check(project: ProjectOption) -> None:
+    """Try every source on a sample of its newest files: what maps, what does not, what looks wrong."""
+    from crm_quality.ingest.check import check_source
+    from crm_quality.sources.layout import load_sources
+
+    opened = open_project(project)
+    faults = 0
+    for source in load_sources(opened):
+        report = check_source(opened, source)
+        faults += report.faults
+        for line in report.lines():
+            typer.secho(line, fg=typer.colors.RED if line.lstrip().startswith("!") else None)
+    typer.echo("Nothing looks wrong." if not faults else f"{faults} thing(s) look wrong: the lines with !")
+    raise typer.Exit(1 if faults else 0)
+
+
 @app.command()
 def evaluate(
     project: ProjectOption,

@@ -39,10 +39,10 @@ def resolve(column: Column, headers: list[str]) -> list[str] | None:
     return present
 
 
-def closest(name: str, headers: Iterable[str]) -> str | None:
+def closest(name: str, headers: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The header most like a name, if one is like it at all."""
     folded = {fold(header): header for header in headers}
-    found = difflib.get_close_matches(fold(name), folded, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(fold(name), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
 
 
