@@ -100,6 +100,14 @@ def sources_check(project: ProjectOption) -> None:
     raise typer.Exit(1 if faults else 0)
 
 
+@sources_app.command("layouts")
+def sources_layouts() -> None:
+    """List the built-in layouts: what they cover, and how they expect files to be written."""
+    from crm_quality.sources.overview import layout_table
+
+    typer.echo(layout_table())
+
+
 @app.command()
 def evaluate(
     project: ProjectOption,

@@ -60,12 +60,16 @@ class SourceReport:
     def lines(self) -> Iterator[str]:
         """The report as text: `!` before what is wrong, `?` before what deserves a look."""
         yield self.title
-        for entry in [self, *self.objects]:
-            if isinstance(entry, ObjectReport):
-                yield f"  {entry.title}"
-                yield from (f"      {line}" for line in entry.maps)
-            yield from (f"    ! {line}" for line in entry.wrong)
-            yield from (f"    ? {line}" for line in entry.doubts)
+        yield from _marked(self.wrong, self.doubts)
+        for entry in self.objects:
+            yield f"  {entry.title}"
+            yield from (f"      {line}" for line in entry.maps)
+            yield from _marked(entry.wrong, entry.doubts)
+
+
+def _marked(wrong: list[str], doubts: list[str]) -> Iterator[str]:
+    yield from (f"    ! {line}" for line in wrong)
+    yield from (f"    ? {line}" for line in doubts)
 
 
 def check_source(project: Project, source: Source) -> SourceReport:
