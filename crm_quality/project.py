@@ -110,7 +110,7 @@ default_country: CN        # for phone numbers that name no country (ISO 3166)
 SOURCE_TEMPLATE = """\
 # One file like this per source system; the file's name is the name of the source.
 # Rename it to `my_crm.yaml` (or what you like) when it fits your export.
-# Instead of `objects`, one line `layout: salesforce` uses a built-in layout (salesforce, fxiaoke, sap).
+# Instead of `objects`, one line `layout: salesforce` uses a built-in layout (`crm-quality sources layouts`).
 kind: crm                  # crm | erp | other: the side it takes when CRM and ERP are compared
 priority: 10               # the lower, the more trusted when records disagree
 path: extracts/my_crm/{date}   # the day's folder, as 2026-11-21 or 20261121; without {date}: one undated export

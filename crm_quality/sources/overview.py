@@ -30,9 +30,8 @@ def layout_table() -> str:
 def _objects(source: Source) -> str:
     origins: dict[str, list[str]] = {}
     for name, entry in source.objects.items():
-        looked_up = {other for mapping in entry.maps.values() for other in mapping.look_up}
         for table, mapping in entry.maps.items():
-            beside = f" with {', '.join(mapping.look_up)}" if looked_up and mapping.look_up else ""
+            beside = f" with {', '.join(mapping.look_up)}" if mapping.look_up else ""
             origins.setdefault(table, []).append(f"{name}{beside}")
     return "; ".join(f"**{table}** ({', '.join(names)})" for table, names in origins.items())
 
