@@ -32,7 +32,7 @@ def test_the_table_of_layouts_is_that_of_the_layouts():
 
 def test_own_fields_are_laid_over_a_layout_as_shown(tmp_path):
     file = tmp_path / "salesforce.yaml"
-    file.write_text(block("# my_company/sources/salesforce.yaml") + block("objects:\n  Account"))
+    file.write_text(block("# my_company/sources/salesforce.yaml, with"))
     source = load_source(file)
     party = source.objects["Account"].maps["party"].columns
     assert party["tax_id"].column == ("VAT_Number__c",)
