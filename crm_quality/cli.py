@@ -50,13 +50,19 @@ def run(
 
 @app.command()
 def train(project: ProjectOption) -> None:
-    """Fit and store a new version of the match model on the last run's records."""
+    """Fit and store a new version of the match model on the last run's records; exit code 1 if one was refused."""
     from crm_quality.identity.pairs import train as train_model
     from crm_quality.warehouse import open_warehouse
 
     opened = open_project(project)
     with open_warehouse(opened, "crm-quality train") as con:
-        typer.echo(train_model(con, opened.models))
+        decisions.load(con, opened.decisions)
+        reports = train_model(con, opened.models)
+    for report in reports:
+        typer.echo(str(report))
+        if pinned := opened.settings.identity.pinned_models.get(report.party_type):
+            typer.echo(f"  runs go on with the pinned version {pinned} (identity.pinned_models)")
+    raise typer.Exit(1 if any(report.problems for report in reports) else 0)
 
 
 @app.command()

@@ -26,6 +26,9 @@ class IdentitySettings(BaseModel):
         default=0.995,
         description="the precision to reach, as the model expects it, or `best_f1` for the best balance",
     )
+    pinned_models: dict[Annotated[str, Field(pattern="^(person|organisation)$")], str] = Field(
+        default={}, description="version of the match model to score with, where it is not to be the last trained"
+    )
     full_run_every_days: int = Field(
         default=7,
         ge=0,

@@ -50,7 +50,8 @@ def _lookup(kind: str) -> PythonTable:
 
 
 def _pairs(run: OpenRun) -> Mapping[str, Any]:
-    report = build_pairs_verified(run.con, run.project.models, run.project.settings.identity.full_run_every_days)
+    identity = run.project.settings.identity
+    report = build_pairs_verified(run.con, run.project.models, identity.full_run_every_days, identity.pinned_models)
     run.con.execute("update meta.run set model_version = ? where run_id = ?", [report.model_version, run.run.run_id])
     trained = [kind.party_type for kind in report.kinds if kind.trained]
     if trained:

@@ -69,13 +69,23 @@ def save_model(
     return model
 
 
-def load_model(models_dir: Path, party_type: str) -> MatchModel | None:
-    """The current model of a party type, None before the first training. Raises CrmQualityError on a broken file."""
+def load_model(models_dir: Path, party_type: str, pinned: str | None = None) -> MatchModel | None:
+    """The pinned or else the last trained model of a party type, None before the first training.
+
+    Raises CrmQualityError on a broken file, and where the pinned version is not there.
+    """
     current = models_dir / f"{party_type}.json"
-    if not current.exists():
+    if pinned is None and not current.exists():
         return None
+    if pinned is not None and not (models_dir / f"{party_type}-{pinned}.json").exists():
+        stored = ", ".join(
+            sorted(file.stem.removeprefix(f"{party_type}-") for file in models_dir.glob(f"{party_type}-*.json"))
+        )
+        raise CrmQualityError(
+            f"identity.pinned_models names version {pinned!r} of {party_type}; {models_dir} holds {stored or 'none'}"
+        )
     try:
-        version = json.loads(current.read_text(encoding="utf-8"))["version"]
+        version = pinned or json.loads(current.read_text(encoding="utf-8"))["version"]
         content = json.loads((models_dir / f"{party_type}-{version}.json").read_text(encoding="utf-8"))
         model = MatchModel(**content)
     except (OSError, ValueError, KeyError, TypeError) as error:

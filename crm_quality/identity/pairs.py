@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,29 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from crm_quality.identity.blocking import KeyCount, build_blocks, build_candidates, choose_plan
+from crm_quality.identity.blocking import BlockingPlan, KeyCount, build_blocks, build_candidates, choose_plan
 from crm_quality.identity.certain import MATCH_KEY, add_equal_names, build_certain
 from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.components import components
 from crm_quality.identity.conflict import build_conflicts
 from crm_quality.identity.explain import weigh
 from crm_quality.identity.features import unit_weight_query
+from crm_quality.identity.labels import build_labels, correct
 from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, save_model
 from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
 from crm_quality.identity.reuse import CHANGED, INSIDE, Reuse, find_unchanged, reuse_candidates, reuse_inside
 from crm_quality.identity.roles import Kind
 from crm_quality.identity.score import frequency_query, score_candidates
-from crm_quality.identity.training import fit
+from crm_quality.identity.training import Fit, fit
+from crm_quality.identity.validate import Comparison, compare_with_last, freeze_sample, halves_disagree, problems
 from crm_quality.identity.waterfall import SQL_TYPE
 from crm_quality.identity.workspace import prepare_input, workspace
 
 logger = logging.getLogger(__name__)
 
 KINDS = (PERSON, ORGANISATION)
+NOT_PINNED: Mapping[str, str] = {}
 
 # A pair below this weight (odds of 1 to 64) is kept only if both records hang together otherwise.
 LEAST_WEIGHT = -6.0
@@ -45,6 +49,31 @@ _PAIR_COLUMNS = f"""
     waterfall {SQL_TYPE},
     model struct(weight double, reason varchar, match_key varchar, waterfall {SQL_TYPE})
 """
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What training came to: the version stored, or why none was; how it differs from the last on the frozen sample."""
+
+    party_type: str
+    version: str | None
+    problems: tuple[str, ...]
+    compared_with_last: Comparison | None
+    training: dict[str, float]
+
+    def __str__(self) -> str:
+        """A few lines for people."""
+        lines = [f"{self.party_type}: stored version {self.version}" if self.version else f"{self.party_type}: refused"]
+        lines += [f"  {problem}" for problem in self.problems]
+        lines.append(
+            f"  {int(self.training['labels'])} known matches (decisions, merges of the sources) were learnt from"
+        )
+        if found := self.compared_with_last:
+            lines.append(
+                f"  of {found.pairs:,} pairs of the frozen sample both models link {found.both:,}, "
+                f"the last one alone {found.only_first:,}, the new one alone {found.only_second:,}"
+            )
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -73,30 +102,46 @@ class PairReport:
         return ", ".join(f"{kind.party_type} {kind.model_version}" for kind in self.kinds if kind.model_version)
 
 
-def train(con: duckdb.DuckDBPyConnection, models_dir: Path) -> tuple[MatchModel, ...]:
+def train(con: duckdb.DuckDBPyConnection, models_dir: Path) -> list[TrainReport]:
     """Fit and store a new model for every party type that has something to compare.
 
-    Reads the feature tables (see `features.build_features`).
+    Reads the feature tables (see `features.build_features`) and the decisions. A model that cannot be trusted (see
+    `validate`) is not stored, and the last one stays; the report says why.
     """
-    models = []
+    reports = []
     with workspace(con) as schema:
+        build_certain(con, schema)
         build_clean_sources(con, schema)
+        build_labels(con, schema)
         for kind in KINDS:
             table = prepare_input(con, kind, schema)
             if _records(con, table) < 2:
                 continue
-            model = _train_kind(con, kind, table, schema, models_dir)
-            if model:
-                models.append(model)
-    return tuple(models)
+            fitted, plan = _fit(con, kind, table, schema)
+            if fitted is None:
+                continue
+            freeze_sample(con, kind, table, schema, models_dir)
+            found = problems(fitted) + halves_disagree(con, kind, table, schema)
+            last = load_model(models_dir, kind.party_type)
+            compared = compare_with_last(con, kind, table, schema, models_dir, last, fitted) if last else None
+            version = None if found else _save(con, kind, table, schema, models_dir, fitted, plan).version
+            reports.append(TrainReport(kind.party_type, version, tuple(found), compared, fitted.training))
+    return reports
 
 
-def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path, *, incremental: bool = True) -> PairReport:
+def build_pairs(
+    con: duckdb.DuckDBPyConnection,
+    models_dir: Path,
+    *,
+    incremental: bool = True,
+    pinned: Mapping[str, str] = NOT_PINNED,
+) -> PairReport:
     """(Re)create identity.pair, conflict and record_state from the feature tables (see `features.build_features`).
 
     Scores with the stored models; a party type without one is trained first, and the report says so. With
     `incremental`, pairs of records of which nothing that bears on a score has changed keep the score in
-    previous.pair: the result is the same. Raises CrmQualityError if a stored model cannot be read.
+    previous.pair: the result is the same. `pinned` names the model version of a party type where it is not to be the
+    last trained. Raises CrmQualityError if a stored model cannot be read.
     """
     con.execute(f"create or replace table identity.pair ({_PAIR_COLUMNS})")
     con.execute(
@@ -107,12 +152,13 @@ def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path, *, incremental
     with workspace(con) as schema:
         build_certain(con, schema)
         build_clean_sources(con, schema)
+        build_labels(con, schema)
         con.execute(
             f"create table {schema}.weighed (record_number_l bigint, record_number_r bigint, match_weight double,"
             f" reason varchar, match_key varchar, waterfall {SQL_TYPE})"
         )
         for kind in KINDS:
-            reports.append(_build_kind(con, kind, schema, models_dir, incremental))
+            reports.append(_build_kind(con, kind, schema, models_dir, incremental, pinned.get(kind.party_type)))
         _relate(con, schema)
         build_conflicts(con, schema)
         certain = _store(con, schema)
@@ -121,9 +167,9 @@ def build_pairs(con: duckdb.DuckDBPyConnection, models_dir: Path, *, incremental
 
 
 def _build_kind(
-    con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, models_dir: Path, incremental: bool
+    con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, models_dir: Path, incremental: bool, pinned: str | None
 ) -> KindReport:
-    model = load_model(models_dir, kind.party_type)
+    model = load_model(models_dir, kind.party_type, pinned)
     trained = model is None
     table = prepare_input(con, kind, schema, frequencies_sql(models_dir, model) if model else None)
     records = _records(con, table)
@@ -159,12 +205,33 @@ def _everything_else(kind: Kind, model: MatchModel) -> str:
 def _train_kind(
     con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, models_dir: Path
 ) -> MatchModel | None:
-    plan = choose_plan(con, kind, table, schema)
-    build_candidates(con, schema, build_blocks(con, kind, table, schema, plan))
-    fitted = fit(con, kind, table, schema)
+    """The first model: stored even when in doubt, for without one nothing could be matched; the log says so."""
+    fitted, plan = _fit(con, kind, table, schema)
     if fitted is None:
         logger.warning("nothing to compare %ss by: no usable column", kind.party_type)
         return None
+    freeze_sample(con, kind, table, schema, models_dir)
+    for problem in problems(fitted):
+        logger.warning("The first model for %ss is in doubt: %s.", kind.party_type, problem)
+    return _save(con, kind, table, schema, models_dir, fitted, plan)
+
+
+def _fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> tuple[Fit | None, BlockingPlan]:
+    plan = choose_plan(con, kind, table, schema)
+    build_candidates(con, schema, build_blocks(con, kind, table, schema, plan))
+    fitted = fit(con, kind, table, schema)
+    return (correct(con, kind, table, schema, fitted) if fitted else None), plan
+
+
+def _save(
+    con: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    table: str,
+    schema: str,
+    models_dir: Path,
+    fitted: Fit,
+    plan: BlockingPlan,
+) -> MatchModel:
     query = frequency_query(table, fitted.settings)
     if kind.has_name_tokens:
         query += f" union all {unit_weight_query(schema)}"

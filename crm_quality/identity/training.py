@@ -168,6 +168,11 @@ def _patterns(con: duckdb.DuckDBPyConnection, table: str, evidence: list[Evidenc
     )
 
 
+def level_counts(con: duckdb.DuckDBPyConnection, table: str, evidence: list[Evidence], pairs: str) -> list[np.ndarray]:
+    """How many of the pairs (a query of join_key_l, join_key_r) are at each level of each comparison, strongest first."""
+    return _patterns(con, table, evidence, pairs).counts()
+
+
 def absent_condition(evidence: Evidence) -> str:
     """SQL over a pair: there is nothing to compare."""
     return (

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
-from crm_quality.identity.pairs import PairReport, build_pairs
+from crm_quality.identity.pairs import NOT_PINNED, PairReport, build_pairs
 from crm_quality.warehouse import scalar
 
 logger = logging.getLogger(__name__)
 
 
-def build_pairs_verified(con: duckdb.DuckDBPyConnection, models_dir: Path, every_days: int) -> PairReport:
+def build_pairs_verified(
+    con: duckdb.DuckDBPyConnection, models_dir: Path, every_days: int, pinned: Mapping[str, str] = NOT_PINNED
+) -> PairReport:
     """`build_pairs`, and every `every_days` days of extracts also in full; (re)creates identity.pair_run.
 
     Where the two differ, the full result stands, the log says so, and identity.pair_run counts the pairs. 0 days:
     never in full.
     """
-    report = build_pairs(con, models_dir)
+    report = build_pairs(con, models_dir, pinned=pinned)
     reused = sum(kind.reuse.reused_pairs for kind in report.kinds)
     unchanged = sum(kind.reuse.unchanged for kind in report.kinds)
     is_due = bool(unchanged and every_days) and not scalar(
@@ -28,7 +31,7 @@ def build_pairs_verified(con: duckdb.DuckDBPyConnection, models_dir: Path, every
         " and run.extract_date - pair_run.extract_date < ?",
         [every_days],
     )
-    differing = _differing_from_full(con, models_dir) if is_due else None
+    differing = _differing_from_full(con, models_dir, pinned) if is_due else None
     con.execute(
         """
         create or replace table identity.pair_run as
@@ -48,9 +51,9 @@ def build_pairs_verified(con: duckdb.DuckDBPyConnection, models_dir: Path, every
     return report
 
 
-def _differing_from_full(con: duckdb.DuckDBPyConnection, models_dir: Path) -> int:
+def _differing_from_full(con: duckdb.DuckDBPyConnection, models_dir: Path, pinned: Mapping[str, str]) -> int:
     con.execute("create or replace temp table incremental_pair as from identity.pair")
-    build_pairs(con, models_dir, incremental=False)
+    build_pairs(con, models_dir, incremental=False, pinned=pinned)
     differing = scalar(
         con,
         """

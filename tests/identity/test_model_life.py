@@ -1,0 +1,113 @@
+"""What may become the model: bad fits are refused, labels are learnt from, a version can be pinned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from crm_quality.errors import CrmQualityError
+from crm_quality.identity.blocking import BlockingPlan
+from crm_quality.identity.labels import _corrected
+from crm_quality.identity.model import load_model, save_model
+from crm_quality.identity.pairs import build_pairs, train
+from crm_quality.identity.training import Fit
+from crm_quality.identity.validate import Comparison, problems
+from tests.identity.scenario import person, warehouse
+
+
+def _comparison(*levels: tuple[str, float, float]) -> dict[str, Any]:
+    return {
+        "output_column_name": "email",
+        "comparison_levels": [
+            {"sql_condition": "", "label_for_charts": "nothing to compare", "is_null_level": True},
+            *({"label_for_charts": words, "m_probability": m, "u_probability": u} for words, m, u in levels),
+        ],
+    }
+
+
+def _fit(*levels: tuple[str, float, float], iterations: int = 9) -> Fit:
+    return Fit({"comparisons": [_comparison(*levels)]}, {"iterations": iterations})
+
+
+def test_a_sound_fit_has_no_problems():
+    assert problems(_fit(("same", 0.8, 0.01), ("similar", 0.1, 0.02), ("different", 0.1, 0.97))) == []
+
+
+def test_an_estimation_that_did_not_settle_is_told():
+    found = problems(_fit(("same", 0.8, 0.01), ("different", 0.1, 0.97), iterations=10**6))
+    assert len(found) == 1
+    assert found[0].startswith("the estimation stopped at its limit")
+
+
+def test_a_comparison_that_says_nothing_is_told():
+    assert problems(_fit(("same", 0.5, 0.5), ("different", 0.5, 0.5))) == [
+        "email is untrained: its strongest level weighs 0.0 bits"
+    ]
+
+
+def test_a_weight_that_rises_as_similarity_falls_is_told():
+    assert problems(_fit(("same", 0.2, 0.1), ("similar", 0.4, 0.05), ("different", 0.1, 0.8))) == [
+        "email weighs more for less: similar 3.0 bits, same 1.0"
+    ]
+
+
+def test_sessions_are_compared_only_where_there_are_enough_links():
+    assert Comparison(10_000, both=80, only_first=15, only_second=5, mean_difference=1.0).disagreeing == 0.2
+    assert Comparison(10_000, both=8, only_first=2, only_second=0, mean_difference=1.0).disagreeing == 0.0
+
+
+def test_labelled_matches_move_the_weights_towards_the_levels_where_they_agree():
+    before = _comparison(("same", 0.8, 0.01), ("similar", 0.1, 0.02), ("different", 0.1, 0.97))
+    after = _corrected(before, np.array([10.0, 190.0, 0.0]))
+    m = [level["m_probability"] for level in after["comparison_levels"] if "m_probability" in level]
+    # Half of what counts are labels now, 19 of 20 of them only similar.
+    assert m == pytest.approx([0.425, 0.525, 0.05], abs=0.001)
+    assert _corrected(before, np.zeros(3))["comparison_levels"][1]["m_probability"] == pytest.approx(0.8, abs=0.001)
+
+
+@pytest.fixture
+def con() -> duckdb.DuckDBPyConnection:
+    given, family = ["Anna", "Berta", "Carla", "Dora", "Emma", "Frida"], ["Adler", "Bauer", "Conrad", "Decker", "Engel"]
+    return warehouse(
+        [
+            person(
+                f"{number}-{copy}", given[number % 6], family[number % 5],
+                email=f"mail{number}{number}{number}@mail.org", birth_date=f"19{50 + number % 45}-03-{10 + number % 17}",
+            )
+            for number in range(60)
+            for copy in range(1 + number % 2)
+        ]
+    )  # fmt: skip
+
+
+def test_a_refused_model_leaves_the_last_one_in_use(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = train(con, tmp_path)
+    assert first.version
+    monkeypatch.setattr("crm_quality.identity.validate.MOST_ITERATIONS", 1)
+    (second,) = train(con, tmp_path)
+    assert second.version is None
+    assert "refused" in str(second)
+    assert json.loads((tmp_path / "person.json").read_text())["version"] == first.version
+    # Fitted on the same records, the two are one on the frozen sample.
+    assert second.compared_with_last is not None
+    assert (second.compared_with_last.only_first, second.compared_with_last.only_second) == (0, 0)
+    assert second.compared_with_last.both > 0
+
+
+def test_a_pinned_version_is_scored_with_and_one_that_is_not_there_is_named(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    (first,) = train(con, tmp_path)
+    query = "select 'name_key' as column_name, 'x' as value, 0.5::double as frequency"
+    save_model(con, tmp_path, "person", {"comparisons": []}, 2, {}, BlockingPlan((), 1), query)
+    report = build_pairs(con, tmp_path, pinned={"person": str(first.version)})
+    assert report.kinds[0].model_version == first.version
+    with pytest.raises(CrmQualityError, match=f"'nope' of person; .* holds .*{first.version}"):
+        load_model(tmp_path, "person", "nope")
