@@ -10,6 +10,7 @@ from crm_quality.errors import CrmQualityError
 from crm_quality.golden.survivorship import load_policy
 from crm_quality.ingest import raw, staging
 from crm_quality.ingest.files import extract_dates, newest_date
+from crm_quality.marts.segments import load_segments, write_segments
 from crm_quality.project import Project
 from crm_quality.publish.previous import attach_previous
 from crm_quality.sources.layout import Source
@@ -78,6 +79,7 @@ def begin(
     _note_process(con, project)
     decisions.load(con, project.decisions)
     load_policy(con, project.folder)
+    write_segments(con, load_segments(project.folder))
     return Run(run_id, day, loads_only)
 
 

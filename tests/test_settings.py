@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from crm_quality.errors import CrmQualityError
+from crm_quality.golden.survivorship import load_policy
 from crm_quality.project import init_project, open_project
 from crm_quality.sources.layout import layouts, load_source, load_sources
 
@@ -96,13 +98,20 @@ def test_every_built_in_layout_is_valid(tmp_path):
 def test_the_settings_and_source_files_shown_in_the_readme_are_valid(tmp_path):
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     blocks = [block.split("```")[0] for block in readme.split("```yaml\n")[1:]]
-    kinds = {"sources": [], "crm_quality.yaml": []}
+    kinds = {"sources": [], "crm_quality.yaml": [], "survivorship.yaml": []}
     for block in blocks:
         kinds[block.split("\n")[0].split("/")[1]].append(block)
-    assert [len(found) for found in kinds.values()] == [5, 1]
+    assert [len(found) for found in kinds.values()] == [5, 2, 1]
     for number, block in enumerate(kinds["sources"]):
         file = tmp_path / f"source_{number}.yaml"
         file.write_text(block, encoding="utf-8")
         assert load_source(file).objects
-    (tmp_path / "crm_quality.yaml").write_text(kinds["crm_quality.yaml"][0], encoding="utf-8")
-    assert open_project(tmp_path).settings.alerts.rules
+    (tmp_path / "crm_quality.yaml").write_text("".join(kinds["crm_quality.yaml"]), encoding="utf-8")
+    settings = open_project(tmp_path).settings
+    assert settings.alerts.rules
+    assert settings.contracts
+    (tmp_path / "survivorship.yaml").write_text(kinds["survivorship.yaml"][0], encoding="utf-8")
+    with duckdb.connect() as con:
+        con.execute("create schema meta")
+        load_policy(con, tmp_path)
+        assert con.execute("select count(*) from meta.survivorship_source").fetchone() == (2,)

@@ -9,6 +9,9 @@ import duckdb
 
 from crm_quality.sql_model import SqlModel, column_lineage
 
+# What the YAML policies of a project become.
+_POLICIES = ("survivorship", "survivorship_source", "rfm_segment", "tier", "stage_rule", "loyalty_tier")
+
 
 def lineage_metadata(con: duckdb.DuckDBPyConnection, model: SqlModel) -> dict[str, Any]:
     """Dagster's column lineage of a model. Kept in the warehouse until the model or its inputs change."""
@@ -41,7 +44,7 @@ def _columns_of_inputs(con: duckdb.DuckDBPyConnection, model: SqlModel) -> dict[
         ("meta", "current_run"),
         ("meta", "source"),
         ("meta", "decision"),
-        ("meta", "survivorship"),
+        *(("meta", name) for name in _POLICIES),
     }
     for db, table, column, kind in rows:
         if (db, table) in wanted or db == "previous":

@@ -17,6 +17,7 @@ from crm_quality.marts.backtest import markdown_figures
 from crm_quality.marts.churn_score import build_churn_score
 from crm_quality.marts.contract_churn import build_contract_churn
 from crm_quality.marts.customer_value import build_customer_value
+from crm_quality.marts.segments import build_customer_tag, load_segments
 from crm_quality.quality.ghost_forecast import build_ghost_forecast
 from crm_quality.sql_model import tables_read
 from crm_quality.standardise.lookups import LOOKUPS, build_lookup
@@ -110,6 +111,10 @@ def _churn(run: OpenRun) -> Mapping[str, Any]:
 
 def _contracts(run: OpenRun) -> Mapping[str, Any]:
     return {"contracts": build_contract_churn(run.con, run.project.settings.contracts, run.project.folder)}
+
+
+def _tags(run: OpenRun) -> Mapping[str, Any]:
+    return {"tags": build_customer_tag(run.con, load_segments(run.project.folder))}
 
 
 def _backtests(run: OpenRun) -> Mapping[str, Any]:
@@ -223,6 +228,12 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         "How likely each customer with orders buys nothing any more, by gradient boosting where its backtest beat a plain "
         "logistic regression, otherwise by the purchase model.",
         ("duckdb", "python", "scikitlearn"),
+    ),
+    PythonTable(
+        "marts.customer_tag",
+        _tags,
+        ["marts.customer_360"],
+        "Tags by the rules of segments.yaml: one row per customer and tag.",
     ),
     PythonTable(
         "marts.contract_churn",

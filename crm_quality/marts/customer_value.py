@@ -28,7 +28,9 @@ from crm_quality.marts.purchase_model import (
     fit_purchases,
     fit_values,
     observed_rate,
+    order_value_range,
     probability_alive,
+    wait_quantile,
 )
 from crm_quality.warehouse import literal
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 # What money a year from now is worth less than today's.
 ANNUAL_DISCOUNT_RATE = 0.10
 MONTHS = 12
+# A date farther off than this is none.
+FARTHEST_DAYS = 3650
 WEEKS_PER_MONTH = 365.25 / 12 / 7
 
 _VALUE_TABLE = """
@@ -53,7 +57,12 @@ create or replace table marts.customer_value (
     expected_order_value double,
     clv_12m double,
     currency varchar,
-    model_version varchar)
+    model_version varchar,
+    next_order_on date,
+    next_order_from date,
+    next_order_until date,
+    next_order_value_low double,
+    next_order_value_high double)
 """
 
 _MODEL_TABLE = """
@@ -92,6 +101,11 @@ _COMMENTS = {
             "clv_12m": f"value of these purchases, discounted at {ANNUAL_DISCOUNT_RATE:.0%} a year",
             "currency": "main currency: the one with the most purchases; empty where no source says",
             "model_version": "purchase model / value model",
+            "next_order_on": "if the customer is still one: as likely before this day as after it; empty beyond ten years",
+            "next_order_from": "with a probability of 0.1 the next order comes before",
+            "next_order_until": "with a probability of 0.9 the next order comes before; empty beyond ten years",
+            "next_order_value_low": "a tenth of next orders are smaller; empty without a value model",
+            "next_order_value_high": "a tenth of next orders are larger; empty without a value model",
         },
     ),
     "marts.purchase_model": (
@@ -211,7 +225,9 @@ def _try(fit: Callable[[pd.DataFrame], Fit], customers: pd.DataFrame) -> tuple[F
 def _write_values(con: duckdb.DuckDBPyConnection, customers: pd.DataFrame, models: _Models) -> None:
     histories = _predict_purchases(models.purchases, customers)
     order_value = expected_order_value(models.values, customers) * customers["typical_amount"]
-    valued = customers.assign(order_value=order_value)
+    low, high = order_value_range(models.values, customers)
+    typical = customers["typical_amount"]
+    valued = customers.assign(order_value=order_value, low=low * typical, high=high * typical)
     with _registered(con, customers=valued, histories=histories):
         con.execute(
             """
@@ -222,11 +238,16 @@ def _write_values(con: duckdb.DuckDBPyConnection, customers: pd.DataFrame, model
                 round(history.purchases, 6),
                 round(customer.order_value, 4),
                 round(history.discounted_purchases * customer.order_value, 4),
-                customer.currency, ?
+                customer.currency, $version,
+                case when history.wait_median <= $farthest then cast(customer.as_of_date as date) + cast(history.wait_median as integer) end,
+                case when history.wait_low <= $farthest then cast(customer.as_of_date as date) + cast(history.wait_low as integer) end,
+                case when history.wait_high <= $farthest then cast(customer.as_of_date as date) + cast(history.wait_high as integer) end,
+                case when not isnan(customer.low) then round(customer.low, 4) end,
+                case when not isnan(customer.high) then round(customer.high, 4) end
             from customers as customer
             join histories as history using (frequency, recency_days, tenure_days)
             """,
-            [models.version],
+            {"version": models.version, "farthest": FARTHEST_DAYS},
         )
 
 
@@ -243,7 +264,12 @@ def _predict_purchases(fit: Fit, customers: pd.DataFrame) -> pd.DataFrame:
         discounted = discounted + (until - purchases) / (1 + ANNUAL_DISCOUNT_RATE) ** (month / 12)
         purchases = until
     return histories[keys].assign(
-        alive=probability_alive(fit, histories), purchases=purchases, discounted_purchases=discounted
+        alive=probability_alive(fit, histories),
+        purchases=purchases,
+        discounted_purchases=discounted,
+        wait_low=7 * wait_quantile(fit, histories, 0.1),
+        wait_median=7 * wait_quantile(fit, histories, 0.5),
+        wait_high=7 * wait_quantile(fit, histories, 0.9),
     )
 
 

@@ -125,6 +125,35 @@ def probability_alive(fit: Fit, customers: pd.DataFrame) -> Vector:
     return _vector(fit.library.expected_probability_alive(_identified(customers)))
 
 
+def wait_quantile(fit: Fit, customers: pd.DataFrame, share: float) -> Vector:
+    """Weeks until the next purchase that so large a share of such customers do not need, if they are still customers.
+
+    Their rate is Gamma(r + frequency, alpha + T), so the wait is a Pareto of the second kind (Fader, Hardie and Lee
+    2005, section 4).
+    """
+    shape = fit.parameters["r"] + customers["frequency"]
+    scale = fit.parameters["alpha"] + customers["T"]
+    return np.asarray(scale * ((1 - share) ** (-1 / shape) - 1), dtype=np.float64)
+
+
+def order_value_range(fit: Fit | None, customers: pd.DataFrame) -> tuple[Vector, Vector]:
+    """The amounts that a tenth of each customer's next orders stay below and exceed; NaN without a fit.
+
+    An order is Gamma(p, rate), the rate Gamma(q + p frequency, v + frequency mean): together a beta prime
+    distribution (Fader and Hardie 2013).
+    """
+    if fit is None:
+        unknown = np.full(len(customers), np.nan)
+        return unknown, unknown
+    from scipy.stats import beta
+
+    p, q, v = (fit.parameters[name] for name in ("p", "q", "v"))
+    frequency = customers["frequency"].to_numpy(dtype=np.float64)
+    spent = frequency * customers["monetary_value"].fillna(0.0).to_numpy(dtype=np.float64)
+    low, high = (beta.ppf(share, p, q + p * frequency) for share in (0.1, 0.9))
+    return (v + spent) * low / (1 - low), (v + spent) * high / (1 - high)
+
+
 def expected_order_value(fit: Fit | None, customers: pd.DataFrame) -> Vector:
     """Expected amount of each customer's next purchase: without a fit the mean of those made.
 

@@ -53,6 +53,9 @@ TABLES: dict[str, dict[str, str]] = {
         "first_run_id": "varchar", "first_held_at": "date", "last_run_id": "varchar", "last_held_at": "date",
         "is_current": "boolean",
     },
+    "marts.customer_segment": {
+        "customer_id": "varchar", "lifecycle_stage": "varchar", "previous_stage": "varchar", "stage_since": "date",
+    },
     "quality.reconciliation_difference": {
         "run_id": "varchar", "difference_id": "varchar", "kind": "varchar", "customer_id": "varchar",
         "crm_source_system": "varchar", "crm_source_id": "varchar", "erp_source_system": "varchar",

@@ -29,7 +29,7 @@ _EXPECTATION_KEYS = {"type", "kwargs", "meta", "severity", "description", "id", 
 _META_REQUIRED = ("check", "dimension", "owner", "why")
 _META = {*_META_REQUIRED, "column", "needs", "population", "parameters", "tolerate", "enabled"}
 _CHECK_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
-_TABLE_NAME = re.compile(r"^[a-z_]+\.[a-z_]+$")
+_TABLE_NAME = re.compile(r"^[a-z_]+\.[a-z][a-z0-9_]*$")
 # What the derived columns of core are made from: a source maps `email`, never `email_problem`.
 _DERIVED = re.compile(r"_(raw|problem|domain|is_free|is_disposable)$")
 _ALWAYS_THERE = {*SOURCE_KEY, "extract_date", "row_hash"}

@@ -145,6 +145,7 @@ TABLES: dict[str, dict[str, str]] = {
         "value": "varchar",
     },
     "previous.customer_history": PREVIOUS["golden.customer_history"],
+    "previous.customer_segment": PREVIOUS["marts.customer_segment"],
 }
 
 # erp is trusted most, then crm, then web.

@@ -101,7 +101,32 @@ def test_cdnow_customers_have_the_published_expectations(cdnow: duckdb.DuckDBPyC
 
 
 def test_the_columns_are_those_of_the_contract(shop: duckdb.DuckDBPyConnection) -> None:
-    assert [row[0] for row in shop.execute("describe marts.customer_value").fetchall()] == CONTRACT
+    columns = [row[0] for row in shop.execute("describe marts.customer_value").fetchall()]
+    assert columns[: len(CONTRACT)] == CONTRACT
+
+
+def test_the_next_order_comes_before_its_date_with_the_probability_that_is_promised(
+    shop: duckdb.DuckDBPyConnection,
+) -> None:
+    model = one(shop, "from marts.purchase_model where currency = 'EUR'")
+    found = rows(shop, "from marts.customer_value where currency = 'EUR' and customer_id like '%3'")
+    for row in found:
+        for column, share in (("next_order_from", 0.1), ("next_order_on", 0.5), ("next_order_until", 0.9)):
+            if row[column] is None:
+                continue
+            days = (row[column] - EXTRACT_DATE).days
+            since = model["alpha"] + row["tenure_days"] / 7
+            silent = (since / (since + days / 7)) ** (model["r"] + row["frequency"])
+            # a date is a whole day
+            assert 1 - silent == pytest.approx(share, abs=0.5 / 7 * (model["r"] + row["frequency"]) / since)
+    assert any(row["next_order_on"] for row in found)
+
+
+def test_the_amount_of_the_next_order_has_a_range_around_what_is_expected(shop: duckdb.DuckDBPyConnection) -> None:
+    for row in rows(shop, "from marts.customer_value where customer_id <> 'org1'"):
+        assert 0 < row["next_order_value_low"] < row["expected_order_value"] < row["next_order_value_high"]
+    (alone,) = rows(shop, "from marts.customer_value where customer_id = 'org1'")
+    assert alone["next_order_value_low"] is None
 
 
 def test_every_customer_with_orders_is_valued_once_and_nobody_else(shop: duckdb.DuckDBPyConnection) -> None:
