@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MOST_ITERATIONS = 200
-CONVERGED = 1e-4
+CONVERGED = 1e-3
 # Pseudo-pairs that hold m near its first guess: a level hardly seen must not run to 0 or 1.
 STRENGTH = 5.0
 
@@ -96,7 +96,7 @@ def estimate(patterns: Patterns, columns: list[Column], has_namesakes: bool) -> 
             for weight, start, may in zip(expected, starts, free, strict=True)
         ]
         classes[0] = [_ordered(match, stranger) for match, stranger in zip(classes[0], u, strict=True)]
-        if float((patterns.pairs * np.abs(posterior - before)[0]).sum()) <= CONVERGED * total:
+        if float((patterns.pairs * np.abs(posterior - before)[0]).sum()) <= CONVERGED * float(expected[0].sum()):
             break
     matching = patterns.pairs * posterior[0]
     return Mixture(classes[0], float(matching.sum()), patterns.counts(matching), iterations)

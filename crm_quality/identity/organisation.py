@@ -60,7 +60,7 @@ _COMPANY_NAME = Evidence(
         ),
         Level(
             f"{_CONTAINED} >= 0.8 and (core_l like core_pattern_r or core_r like core_pattern_l)"
-            f" or {_CONTAINED} >= 0.95 and {_COSINE} >= 0.5",
+            f" or {_CONTAINED} >= 0.95 and ({_COSINE} >= 0.5 or {_COSINE} >= 0.25 and head_l = head_r)",
             "one company name contains the other",
         ),
         Level(
