@@ -137,6 +137,7 @@ def _keyed_queries(kind: Kind, table: str, schema: str, token_frequency: int) ->
     if kind.has_name_tokens:
         rare = (
             f"select token as key, record_number from {schema}.name_token"
+            f" where record_number in (select record_number from {table})"
             f" qualify count(*) over (partition by token) <= {token_frequency}"
         )
         queries.insert(5, (NAME_TOKENS, rare))

@@ -25,7 +25,7 @@ from crm_quality.identity.person import PERSON
 from crm_quality.identity.reuse import CHANGED, INSIDE, Reuse, find_unchanged, reuse_candidates, reuse_inside
 from crm_quality.identity.roles import Kind
 from crm_quality.identity.score import frequency_query, score_candidates
-from crm_quality.identity.training import Fit, fit
+from crm_quality.identity.training import Fit, fit, only_names, usable_evidence
 from crm_quality.identity.validate import Comparison, compare_with_last, freeze_sample, halves_disagree, problems
 from crm_quality.identity.waterfall import SQL_TYPE
 from crm_quality.identity.workspace import prepare_input, workspace
@@ -178,7 +178,7 @@ def _build_kind(
     model = model or _train_kind(con, kind, table, schema, models_dir)
     if model is None:
         return KindReport(kind.party_type, records, None, False, ())
-    counts = build_blocks(con, kind, table, schema, model.plan)
+    counts = build_blocks(con, kind, _compared(con, kind, table, schema), schema, model.plan)
     if kind.party_type == "organisation" and model.comparisons == ["name"]:
         add_equal_names(con, schema)
     reuse = find_unchanged(con, kind, table, schema, _everything_else(kind, model), incremental)
@@ -217,8 +217,9 @@ def _train_kind(
 
 
 def _fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> tuple[Fit | None, BlockingPlan]:
-    plan = choose_plan(con, kind, table, schema)
-    build_candidates(con, schema, build_blocks(con, kind, table, schema, plan))
+    compared = _compared(con, kind, table, schema)
+    plan = choose_plan(con, kind, compared, schema)
+    build_candidates(con, schema, build_blocks(con, kind, compared, schema, plan))
     fitted = fit(con, kind, table, schema)
     return (correct(con, kind, table, schema, fitted) if fitted else None), plan
 
@@ -237,6 +238,20 @@ def _save(
         query += f" union all {unit_weight_query(schema)}"
     records = _records(con, table)
     return save_model(con, models_dir, kind.party_type, fitted.settings, records, fitted.training, plan, query)
+
+
+def _compared(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> str:
+    """The table of the records to compare: one of each name where there are only names, for equal names are linked."""
+    if not only_names(kind, usable_evidence(con, kind, table)):
+        return table
+    con.execute(
+        f"""
+        create or replace table {schema}.one_of_each as
+        select * from {table}
+        qualify core is null or row_number() over (partition by core order by record_number) = 1
+        """
+    )
+    return f"{schema}.one_of_each"
 
 
 def _records(con: duckdb.DuckDBPyConnection, table: str) -> int:

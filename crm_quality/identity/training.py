@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from crm_quality.identity.mixture import Column, Mixture, Patterns, estimate, first_m
+from crm_quality.identity.mixture import Column, Patterns, estimate
 from crm_quality.identity.roles import Evidence, Kind
 
 SEED = 20
@@ -22,6 +22,17 @@ LEAST_FILLED = 0.02
 LEAST_MATCHES_PER_RECORD = 0.05
 MOST_MATCHES_PER_RECORD = 2.0
 LARGEST_WEIGHT = 16.0
+# Bits that a company name speaks for a match where nothing else is known, by the words of the level.
+NAME_WEIGHTS = {
+    "same company name": 16.0,
+    "nearly the same company name": 8.0,
+    "one company name contains the other": 3.0,
+    "same brand in Chinese and in English": 3.0,
+    "similar company name": 2.0,
+    "company name that begins the same": -1.0,
+    "partly the same company name": -3.0,
+}
+UNLIKE_NAME = -10.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,11 @@ def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> l
     return usable
 
 
+def only_names(kind: Kind, evidence: list[Evidence]) -> bool:
+    """Whether organisations have nothing but names to compare."""
+    return kind.party_type == "organisation" and bool(evidence) and all(item.is_name for item in evidence)
+
+
 def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> Fit | None:
     """Estimate all parameters from the records in `table`; None if there is nothing to compare.
 
@@ -58,8 +74,8 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     evidence = usable_evidence(con, kind, table)
     if not evidence:
         return None
-    if kind.party_type == "organisation" and all(item.is_name for item in evidence):
-        return _fit_names(con, table, evidence)
+    if only_names(kind, evidence):
+        return _fit_names(evidence)
     (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
     wanted = min(max(LEAST_PAIRS, PAIRS_PER_RECORD * records), MOST_PAIRS)
     strangers = _patterns(con, table, evidence, _random_pairs(table, records, wanted))
@@ -82,7 +98,7 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     matching_share = strangers.pairs.sum() / all_pairs / share
     u = strangers.shares(without=[pairs * matching_share for pairs in mixture.level_matches])
     matches = min(max(mixture.matches / share, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records)
-    settings = _settings(evidence, mixture, u, min(0.5, matches / possible_pairs))
+    settings = _settings(evidence, mixture.m, u, min(0.5, matches / possible_pairs))
     return Fit(settings, {"matches": round(mixture.matches / share), "iterations": mixture.iterations})
 
 
@@ -101,25 +117,17 @@ def _excluded_pairs(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> 
     return float(pairs)
 
 
-def _fit_names(con: duckdb.DuckDBPyConnection, table: str, evidence: list[Evidence]) -> Fit:
-    """The model where there are company names alone: equal names are taken for matches, and measure all the rest.
+def _fit_names(evidence: list[Evidence]) -> Fit:
+    """The model where there are company names alone: weights are set, for one comparison cannot tell two classes apart.
 
-    One comparison cannot tell two classes apart. Nor can the frequency of a name tell a common name from a
-    customer entered often, so it does not count.
+    Nor can the frequency of a name tell a common name from a customer entered often, so it does not count. With the
+    prior 1/2 a weight is the whole verdict.
     """
-    records, equal = con.execute(
-        f"select sum(n), sum(n * (n - 1) / 2) from (select count(*) as n from {table} group by coalesce(core, company_key))"
-    ).fetchone() or (0, 0)
-    counted = [
-        replace(item, levels=tuple(replace(level, rarity_column=None) for level in item.levels)) for item in evidence
-    ]
-    strangers = _patterns(con, table, counted, _random_pairs(table, records, LEAST_PAIRS))
-    all_pairs = max(1.0, records * (records - 1) / 2)
-    matches = max(float(equal), LEAST_MATCHES_PER_RECORD * records)
-    matching = [np.append(equal * strangers.pairs.sum() / all_pairs, np.zeros(size - 1)) for size in strangers.sizes]
-    mixture = Mixture([first_m(size) for size in strangers.sizes], matches, matching, 0)
-    settings = _settings(counted, mixture, strangers.shares(without=matching), min(0.5, matches / all_pairs))
-    return Fit(settings, {"matches": round(matches), "iterations": 0})
+    (name,) = evidence
+    levels = tuple(replace(level, rarity_column=None) for level in name.levels)
+    weights = np.array([NAME_WEIGHTS.get(level.words, UNLIKE_NAME) for level in levels] + [UNLIKE_NAME])
+    u = np.array([2.0 ** -max(weight, 0) / len(weights) for weight in weights])
+    return Fit(_settings([replace(name, levels=levels)], [u * 2**weights], [u], 0.5), {"matches": 0, "iterations": 0})
 
 
 def _random_pairs(table: str, records: int, wanted: int) -> str:
@@ -181,12 +189,12 @@ def absent_condition(evidence: Evidence) -> str:
     )
 
 
-def _settings(evidence: list[Evidence], mixture: Mixture, u: list[np.ndarray], prior: float) -> dict[str, Any]:
+def _settings(evidence: list[Evidence], m: list[np.ndarray], u: list[np.ndarray], prior: float) -> dict[str, Any]:
     return {
         "link_type": "dedupe_only",
         "unique_id_column_name": "record_number",
         "comparisons": [
-            _comparison(item, m, strangers) for item, m, strangers in zip(evidence, mixture.m, u, strict=True)
+            _comparison(item, matches, strangers) for item, matches, strangers in zip(evidence, m, u, strict=True)
         ],
         "blocking_rules_to_generate_predictions": [],
         "retain_matching_columns": True,

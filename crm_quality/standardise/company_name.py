@@ -193,14 +193,22 @@ def _latin_core(name: str) -> tuple[str, str | None, bool]:
     while len(words) > 1:
         length = next((n for n in (5, 4, 3, 2, 1) if n < len(words) and tuple(words[-n:]) in _forms()), 0)
         if not length:
+            length = _spaced_form(words)
+        if not length:
             break
-        form = form or _forms()[tuple(words[-length:])]
+        form = form or _forms().get(tuple(words[-length:])) or "".join(words[-length:])
         words = words[:-length]
         while len(words) > 1 and words[-1] in ("and", "&", "und", "et", "y", "e"):
             words = words[:-1]
     if len(words) > 1 and words[0] == "the":
         words = words[1:]
     return " ".join(words) or fold(name) or name.casefold(), form, is_branch
+
+
+def _spaced_form(words: list[str]) -> int:
+    """How many single letters at the end spell a legal form: AKZO NOBEL N V."""
+    letters = (n for n in (3, 2) if n < len(words) and all(len(word) == 1 for word in words[-n:]))
+    return next((n for n in letters if ("".join(words[-n:]),) in _forms()), 0)
 
 
 def _words(text: str) -> list[str]:
