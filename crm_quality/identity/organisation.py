@@ -46,6 +46,14 @@ _CONTAINED = f"{_COSINE} * greatest(name_norm_l, name_norm_r) / least(name_norm_
 # 海升药业 and 海正药业 are no slip of each other, though their pinyin nearly is.
 _BOTH_CHINESE = "coalesce(brand_l is not null and brand_r is not null, false)"
 
+
+def _spelt_alike(limit: float) -> str:
+    return (
+        f"(length(company_key_l) >= 6 and not ({_BOTH_CHINESE})"
+        f" and jaro_winkler_similarity(company_key_l, company_key_r) >= {limit})"
+    )
+
+
 _COMPANY_NAME = Evidence(
     name="name",
     present="coalesce(core{}, company_key{}) is not null",
@@ -53,9 +61,7 @@ _COMPANY_NAME = Evidence(
     levels=(
         Level("core_l = core_r", "same company name", "core"),
         Level(
-            f"company_key_l = company_key_r or {_COSINE} >= 0.9"
-            f" or (length(company_key_l) >= 6 and not ({_BOTH_CHINESE})"
-            " and jaro_winkler_similarity(company_key_l, company_key_r) >= 0.96)",
+            f"company_key_l = company_key_r or {_COSINE} >= 0.9 or {_spelt_alike(0.96)}",
             "nearly the same company name",
         ),
         Level(
@@ -68,7 +74,7 @@ _COMPANY_NAME = Evidence(
             " or contains(concat(' ', company_key_r, ' '), concat(' ', brand_l, ' '))",
             "same brand in Chinese and in English",
         ),
-        Level(f"{_COSINE} >= 0.7", "similar company name"),
+        Level(f"{_COSINE} >= 0.7 or {_spelt_alike(0.92)}", "similar company name"),
         # Names begin with what is their own, and end with their trade.
         Level(f"{_COSINE} >= 0.45 and head_l = head_r", "company name that begins the same"),
         Level(f"{_COSINE} >= 0.45", "partly the same company name"),
