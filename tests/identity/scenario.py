@@ -74,6 +74,7 @@ PARTY_COLUMNS = [
     "is_deleted",
     "is_one_time",
     "merged_into_source_id",
+    "parent_source_id",
 ]
 
 _EMPTY = {

@@ -1,0 +1,94 @@
+-- Customers that belong together and are not one: members of a household, companies of a group.
+-- customer_id           the customer with the smaller id
+-- related_customer_id   the other one
+-- relation              same_household or same_group
+-- reason                what they share
+with person as (
+    select
+        xref.customer_id,
+        feature.family,
+        feature.phone_2 as landline,
+        case when feature.employer is null
+            then feature.address || '|' || coalesce(feature.city, feature.postal_code) end as home
+    from identity.customer_xref as xref
+    inner join identity.record as record
+        on
+            xref.source_system = record.source_system
+            and xref.source_object = record.source_object
+            and xref.source_id = record.source_id
+    inner join identity.person_feature as feature on record.record_number = feature.record_number
+    where feature.family is not null
+),
+
+organisation as (
+    select
+        xref.customer_id,
+        feature.core,
+        feature.domain,
+        feature.address || '|' || coalesce(feature.city, feature.postal_code) as home
+    from identity.customer_xref as xref
+    inner join identity.record as record
+        on
+            xref.source_system = record.source_system
+            and xref.source_object = record.source_object
+            and xref.source_id = record.source_id
+    inner join identity.organisation_feature as feature on record.record_number = feature.record_number
+),
+
+shared as (
+    -- Not all who live together bear one name; where a company is, people work.
+    select distinct customer_id, 'same_household' as relation, 'address' as reason, home as key
+    from person
+    where home is not null and home not in (select home from organisation where home is not null)
+    union all
+    select distinct customer_id, 'same_household' as relation, 'family name and phone' as reason, concat(family, '|', landline) as key
+    from person
+    where landline is not null
+    union all
+    select distinct customer_id, 'same_group' as relation, 'company name' as reason, core as key
+    from organisation
+    where core is not null
+    union all
+    select distinct customer_id, 'same_group' as relation, 'web domain' as reason, domain as key
+    from organisation
+    where domain is not null
+    union all
+    -- A subsidiary and its parent, and what else the parent owns.
+    select distinct child.customer_id, 'same_group' as relation, 'parent company' as reason, parent.customer_id as key
+    from core.party as party
+    inner join identity.customer_xref as child
+        on
+            party.source_system = child.source_system
+            and party.source_object = child.source_object
+            and party.source_id = child.source_id
+    inner join identity.customer_xref as parent
+        on party.source_system = parent.source_system and party.source_object = parent.source_object
+            and party.parent_source_id = parent.source_id
+    where party.party_type = 'organisation'
+    union all
+    select distinct parent.customer_id, 'same_group' as relation, 'parent company' as reason, parent.customer_id as key
+    from core.party as party
+    inner join identity.customer_xref as parent
+        on party.source_system = parent.source_system and party.source_object = parent.source_object
+            and party.parent_source_id = parent.source_id
+    where party.party_type = 'organisation'
+),
+
+-- What more than eight customers share is a building, a switchboard or a word, no household and no group.
+narrow as (
+    select relation, reason, key
+    from shared
+    group by relation, reason, key
+    having count(distinct customer_id) between 2 and 8
+)
+
+select
+    l.customer_id,
+    r.customer_id as related_customer_id,
+    l.relation,
+    array_to_string(list_sort(list_distinct(list(l.reason))), ', ') as reason
+from shared as l
+inner join narrow on l.relation = narrow.relation and l.reason = narrow.reason and l.key = narrow.key
+inner join shared as r
+    on l.relation = r.relation and l.reason = r.reason and l.key = r.key and l.customer_id < r.customer_id
+group by l.customer_id, r.customer_id, l.relation
