@@ -154,11 +154,13 @@ def _patterns(con: duckdb.DuckDBPyConnection, table: str, evidence: list[Evidenc
         for item in evidence
     ]
     names = ", ".join(item.name for item in evidence)
+    # A table of pairs is scanned by all threads; the few records that random pairs are made of, by one.
+    con.execute(f"create or replace temp table chosen_pair as {pairs}")
     rows = con.execute(
         f"""
         with pair as (
             select {sides}
-            from ({pairs}) as chosen
+            from chosen_pair as chosen
             join {table} as l on l.record_number = chosen.join_key_l
             join {table} as r on r.record_number = chosen.join_key_r
         )
@@ -168,6 +170,7 @@ def _patterns(con: duckdb.DuckDBPyConnection, table: str, evidence: list[Evidenc
         order by {names}
         """
     ).fetchnumpy()
+    con.execute("drop table chosen_pair")
     levels = [np.asarray(rows[item.name], dtype=np.int64) for item in evidence]
     return Patterns(
         np.column_stack(levels),

@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 def build_pairs_verified(
     con: duckdb.DuckDBPyConnection, models_dir: Path, every_days: int, pinned: Mapping[str, str] = NOT_PINNED
 ) -> PairReport:
-    """`build_pairs`, and every `every_days` days of extracts also in full; (re)creates identity.pair_run.
+    """`build_pairs`, and every `every_days` days of extracts also in full; (re)creates identity.pair_run,
+    which has a row for every day of extracts.
 
     Where the two differ, the full result stands, the log says so, and identity.pair_run counts the pairs. 0 days:
     never in full.
@@ -35,7 +36,8 @@ def build_pairs_verified(
     con.execute(
         """
         create or replace table identity.pair_run as
-        from previous.pair_run
+        select previous.* from previous.pair_run as previous, meta.current_run as run
+        where previous.extract_date <> run.extract_date
         union all
         select run_id, extract_date, ?::bigint, ?::bigint, ?::bigint, ?::bigint, ?, ?::bigint from meta.current_run
         """,
