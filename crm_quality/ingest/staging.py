@@ -304,11 +304,19 @@ def _moment(text: str, kind: str, shape: Format) -> str:
 
 
 def _number(text: str, kind: str, shape: Format) -> str:
-    """`1.234,56-`, `1,234.56`, `1'234.56`, `1 234,56` and `(12.00)` as numbers; anything else is NULL and keeps its text."""
+    """`1.234,56-`, `1,234.56`, `1'234.56`, `1 234,56` and `(12.00)` as numbers; anything else is NULL and keeps its text.
+
+    So is `12,50` where the decimal sign is the point: a comma that sets no thousands (or lakhs) apart is no such comma,
+    and reading it as 1250 would be worse than not reading it.
+    """
     thousands = "." if shape.decimal == "," else ","
+    misplaced = f"[{thousands}](\\d{{0,2}}([^\\d{thousands}]|$)|\\d?[{thousands}]|\\d{{4}})"
     plain = (
         f"replace(regexp_replace({text}, '[\\s\\x{{00A0}}\\x{{202F}}’''{thousands}]', '', 'g'), '{shape.decimal}', '.')"
     )
     signed = f"regexp_replace(regexp_replace({plain}, '^(.*)-$', '-\\1'), '^\\((.*)\\)$', '-\\1')"
-    number = f"try_cast({signed} as decimal(18, 4))"
+    number = (
+        f"case when contains({text}, '{thousands}') and regexp_matches({text}, '{misplaced}') then null "
+        f"else try_cast({signed} as decimal(18, 4)) end"
+    )
     return f"try_cast({number} as bigint)" if kind == "integer" else number
