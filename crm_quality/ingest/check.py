@@ -208,14 +208,15 @@ def _look_at(con: duckdb.DuckDBPyConnection, name: str, table: str, decimal: str
         if filled == 0:
             doubts.append(f"{table}.{column} is empty in every line")
         elif kind != "text":
-            bad = f"{of} and {text} is not null and {column} is null"
+            other_sign = f"regexp_matches({text}, {literal(_OTHER_DECIMAL[decimal])})" if kind == "number" else "false"
+            bad = f"{of} and {text} is not null and {column} is null and not {other_sign}"
             unread = _number(con, f"select count(*) {bad}")
             if unread:
                 wrong.append(
                     f"{table}.{column}: {unread:,} of {filled:,} values are no {kind}{_hint(con, bad, text, kind)}"
                 )
-            misread = f"{of} and regexp_matches({text}, {literal(_OTHER_DECIMAL[decimal])})" if kind == "number" else ""
-            count = _number(con, f"select count(*) {misread}") if misread else 0
+            misread = f"{of} and {other_sign}"
+            count = _number(con, f"select count(*) {misread}")
             if count:
                 wrong.append(
                     f"{table}.{column}: {count:,} of {filled:,} values have another decimal sign than {decimal!r}"
