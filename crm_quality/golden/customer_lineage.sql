@@ -384,7 +384,7 @@ verdict as (
     select
         customer_id,
         unit,
-        arg_min(record_number, last_resort * 1000000000 + record_number) as record_number,
+        arg_min(record_number, cast(last_resort as bigint) * 1000000000 + record_number) as record_number,
         false as is_disputed,
         case when min(last_resort) >= 2 then 'no value in a record that is not deleted: ' else '' end
         || 'all records that have a value agree' as rule
