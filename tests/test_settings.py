@@ -95,9 +95,10 @@ def test_every_built_in_layout_is_valid(tmp_path):
         assert load_source(file).objects
 
 
-def test_the_settings_and_source_files_shown_in_the_readme_are_valid(tmp_path):
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    blocks = [block.split("```")[0] for block in readme.split("```yaml\n")[1:]]
+def test_the_settings_and_source_files_shown_to_users_are_valid(tmp_path):
+    root = Path(__file__).parents[1]
+    pages = [page.read_text(encoding="utf-8") for page in (root / "README.md", *sorted((root / "docs").glob("*.md")))]
+    blocks = [block.split("```")[0] for page in pages for block in page.split("```yaml\n")[1:]]
     kinds = {"sources": [], "crm_quality.yaml": [], "survivorship.yaml": []}
     for block in blocks:
         kinds[block.split("\n")[0].split("/")[1]].append(block)

@@ -1,4 +1,4 @@
-"""What the README shows of sources is what the code does."""
+"""What the README and docs/ show of sources is what the code does."""
 
 import re
 from decimal import Decimal
@@ -15,8 +15,9 @@ from crm_quality.project import open_project
 from crm_quality.sources.layout import load_source, load_sources
 from crm_quality.sources.overview import layout_table
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```yaml\n(.*?)```", README + (ROOT / "docs/sources.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
 def block(start: str) -> str:
