@@ -52,8 +52,9 @@ def choose_plan(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: 
     frequency = _token_frequency(con, schema, budget) if kind.has_name_tokens else 1
     left = PAIRS_PER_RECORD * records
     chosen = []
-    for name, keyed in _keyed_queries(kind, table, schema, frequency):
-        count = _count(con, name, keyed, min(left, budget))
+    for name, keyed in _keyed_queries(kind, table, schema):
+        most = frequency if name == NAME_TOKENS else LARGEST_BLOCK
+        count = _count(con, name, keyed, min(left, budget), most)
         if not count.accepted:
             logger.warning("blocking key %r refused: it would compare %d pairs", name, count.pairs)
         elif count.pairs:
@@ -65,30 +66,65 @@ def choose_plan(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: 
 def build_blocks(
     con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, plan: BlockingPlan
 ) -> list[KeyCount]:
-    """Create {schema}.block (position, key, record_number): the values that records are compared by.
+    """Create {schema}.block (position, key, record_number): the values that several records are compared by.
 
     A value on more than LARGEST_BLOCK records is left out, and so is a key that has grown far beyond its budget.
-    Whether two records are compared depends on nothing but their own rows in this table.
+    Whether two records are compared depends on nothing but their own values and on which of them are left out:
+    those are in {schema}.left_out (record_number, keys), one digest of them for every record that has any.
     """
     (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
     con.execute(f"create or replace table {schema}.block (position integer, key ubigint, record_number bigint)")
+    con.execute(f"create or replace table {schema}.left_out (record_number bigint, keys ubigint)")
     if records * (records - 1) // 2 <= ALL_PAIRS:
         con.execute(f"insert into {schema}.block select 0, 0, record_number from {table}")
         return [KeyCount(EVERY_PAIR, records * (records - 1) // 2, records, True)]
-    counts = []
-    queries = dict(_keyed_queries(kind, table, schema, plan.token_frequency))
+    con.execute(f"create or replace table {schema}.keyed (position integer, key ubigint, record_number bigint)")
+    queries = dict(_keyed_queries(kind, table, schema))
     for position, name in enumerate(plan.keys):
-        con.execute(
-            f"insert into {schema}.block select {position}, hash(key), record_number from ({queries[name]})"
-            f" qualify count(*) over (partition by key) <= {LARGEST_BLOCK}"
-        )
-        placed = f"select key, record_number from {schema}.block where position = {position}"
-        count = _count(con, name, placed, GROWTH * PAIRS_PER_RECORD_AND_KEY * records)
-        counts.append(count)
-        if not count.accepted:
-            logger.warning("blocking key %r refused: it would compare %d pairs", name, count.pairs)
-            con.execute(f"delete from {schema}.block where position = {position}")
+        con.execute(f"insert into {schema}.keyed select {position}, hash(key), record_number from ({queries[name]})")
+    rare = plan.keys.index(NAME_TOKENS) if NAME_TOKENS in plan.keys else -1
+    con.execute(
+        f"""
+        create or replace table {schema}.block_size as
+        select position, key, count(*) as records,
+            count(*) <= case position when {rare} then {plan.token_frequency} else {LARGEST_BLOCK} end as is_used
+        from {schema}.keyed
+        group by position, key
+        having count(*) > 1
+        """
+    )
+    counts = [_accepted(con, schema, position, name, records) for position, name in enumerate(plan.keys)]
+    accepted = [position for position, count in enumerate(counts) if count.accepted]
+    con.execute(
+        f"""
+        insert into {schema}.block
+        select position, key, record_number
+        from {schema}.keyed join {schema}.block_size using (position, key)
+        where is_used and position in {accepted}
+        """
+    )
+    con.execute(
+        f"""
+        insert into {schema}.left_out
+        select record_number, bit_xor(hash(position, key))
+        from {schema}.keyed join {schema}.block_size using (position, key)
+        where not is_used
+        group by record_number
+        """
+    )
     return counts
+
+
+def _accepted(con: duckdb.DuckDBPyConnection, schema: str, position: int, name: str, records: int) -> KeyCount:
+    """The count of a key in {schema}.block_size; one that has grown far beyond its budget is logged with it."""
+    pairs, largest = con.execute(
+        f"select coalesce(sum(records * (records - 1) // 2) filter (is_used), 0), coalesce(max(records), 0)"
+        f" from {schema}.block_size where position = {position}"
+    ).fetchone() or (0, 0)
+    count = KeyCount(name, int(pairs), int(largest), int(pairs) <= GROWTH * PAIRS_PER_RECORD_AND_KEY * records)
+    if not count.accepted:
+        logger.warning("blocking key %r refused: it would compare %d pairs", name, count.pairs)
+    return count
 
 
 def build_candidates(
@@ -126,7 +162,7 @@ def build_candidates(
     )
 
 
-def _keyed_queries(kind: Kind, table: str, schema: str, token_frequency: int) -> list[tuple[str, str]]:
+def _keyed_queries(kind: Kind, table: str, schema: str) -> list[tuple[str, str]]:
     """Every key as a query of (key, record_number), phones from both columns."""
     queries = [(key.name, _keyed(key, table)) for key in kind.keys]
     phones = (
@@ -135,12 +171,11 @@ def _keyed_queries(kind: Kind, table: str, schema: str, token_frequency: int) ->
     )
     queries.insert(1, ("phone", phones))
     if kind.has_name_tokens:
-        rare = (
+        tokens = (
             f"select token as key, record_number from {schema}.name_token"
             f" where record_number in (select record_number from {table})"
-            f" qualify count(*) over (partition by token) <= {token_frequency}"
         )
-        queries.insert(5, (NAME_TOKENS, rare))
+        queries.insert(5, (NAME_TOKENS, tokens))
     return queries
 
 
@@ -162,12 +197,12 @@ def _token_frequency(con: duckdb.DuckDBPyConnection, schema: str, budget: int) -
     return int(row[0]) if row and row[0] else 1
 
 
-def _count(con: duckdb.DuckDBPyConnection, name: str, keyed: str, budget: int) -> KeyCount:
+def _count(con: duckdb.DuckDBPyConnection, name: str, keyed: str, budget: int, most: int) -> KeyCount:
     row = con.execute(
         f"""
         with block as (select count(*) as records from ({keyed}) group by key having count(*) > 1)
         select
-            coalesce(sum(records * (records - 1) // 2) filter (records <= {LARGEST_BLOCK}), 0),
+            coalesce(sum(records * (records - 1) // 2) filter (records <= {most}), 0),
             coalesce(max(records), 0)
         from block
         """

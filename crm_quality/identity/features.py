@@ -94,7 +94,8 @@ def unit_weight_query(schema: str) -> str:
 
 
 def build_name_vectors(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """Create {schema}.name_vector: record_number, name_vector FLOAT[128] of length 1, name_norm.
+    """Create {schema}.name_vector for the records of {schema}.wanted: record_number, name_vector FLOAT[128] of length
+    1, name_norm.
 
     Each unit weighs what {schema}.unit_weight says and falls with signs into two of 128 places (feature
     hashing, Weinberger et al. 2009), so that the inner product of two vectors is the cosine of the weighted units;
@@ -103,7 +104,9 @@ def build_name_vectors(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     units = con.execute(
         f"""
         select distinct record_number, unit, weight, md5_number_lower(unit) as hash
-        from {schema}.name_unit join {schema}.unit_weight using (unit)
+        from {schema}.name_unit
+        join {schema}.unit_weight using (unit)
+        join {schema}.wanted using (record_number)
         order by record_number, unit
         """
     ).fetchnumpy()

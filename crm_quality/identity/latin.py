@@ -1,62 +1,35 @@
-"""Spell Chinese addresses and places in Latin letters, so that they meet their English versions. Does not belong here: names."""
+"""Addresses and places as they are compared, kept between runs. Does not belong here: how one is written."""
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-
 import duckdb
 
-from crm_quality.standardise.pinyin import syllables
-
-# What counts or numbers a part of an address; English versions say "No." or "Room", or nothing.
-_COUNTERS = re.compile(r"^(?:号楼|号院|号|室|栋|楼|层|单元|座|幢|弄|房)+")
-_STREETS = {"大道": "avenue", "大街": "street", "路": "road", "街": "street", "巷": "lane", "道": "road"}
-_STREET = re.compile("(.+?)(" + "|".join(_STREETS) + ")|(.+)")
-_PART = re.compile(r"[a-z0-9]+|[一-鿿]+")
-_PLACE_WORDS = re.compile(r"(?<=[一-鿿]{2})(?:特别行政区|自治区|市|省|县)$")
+from crm_quality.standardise.address import comparable_address, latin_place
+from crm_quality.standardise.lookups import Lookup, keep_lookup
 
 
-def latin_address(address: str) -> str:
-    """建设路36号911室 -> jianshe road 36 911: words first, then numbers."""
-    words: list[str] = []
-    numbers: list[str] = []
-    for part in _PART.findall(address.lower()):
-        if part.isdigit():
-            numbers.append(part)
-        elif part.isascii():
-            words.append(part)
-        else:
-            words.extend(_latin_words(_COUNTERS.sub("", part)))
-    return " ".join(words + numbers)
+def _address(value: str) -> tuple[str | None]:
+    return (comparable_address(value),)
 
 
-@lru_cache(maxsize=1 << 16)
-def _latin_words(text: str) -> tuple[str, ...]:
-    words = []
-    for name, street, rest in _STREET.findall(text):
-        words.append("".join(syllables(name or rest)))
-        if street:
-            words.append(_STREETS[street])
-    return tuple(word for word in words if word)
+def _place(value: str) -> tuple[str | None]:
+    return (latin_place(value) or None,)
 
 
-def latin_place(place: str) -> str:
-    """苏州市 -> suzhou."""
-    return "".join(syllables(_PLACE_WORDS.sub("", place)))
+def _values(column: str, condition: str) -> str:
+    return " union ".join(
+        f"select distinct {column} from identity.{kind}_feature where {condition}"
+        for kind in ("person", "organisation")
+    )
 
 
-def build_latin(con: duckdb.DuckDBPyConnection, feature_table: str, schema: str) -> None:
-    """Create {schema}.latin_address (text, latin) and {schema}.latin_place for all texts with Chinese characters."""
-    import pyarrow as pa
+ADDRESSES = Lookup(
+    "address", ("value",), {"comparable": "VARCHAR"}, _values("address", "address is not null"), _address
+)
+PLACES = Lookup("place", ("value",), {"latin": "VARCHAR"}, _values("city", "regexp_matches(city, '[一-鿿]')"), _place)
 
-    for column, spell in (("address", latin_address), ("city", latin_place)):
-        rows = con.execute(
-            f"select distinct {column} from {feature_table} where regexp_matches({column}, '[一-鿿]') order by 1"
-        ).fetchall()
-        texts = [str(row[0]) for row in rows]
-        spelt = pa.table({"text": pa.array(texts, pa.string()), "latin": pa.array(map(spell, texts), pa.string())})
-        con.register("latin_in", spelt)
-        target = "latin_place" if column == "city" else "latin_address"
-        con.execute(f"create or replace table {schema}.{target} as select * from latin_in where latin <> ''")
-        con.unregister("latin_in")
+
+def build_latin(con: duckdb.DuckDBPyConnection) -> None:
+    """(Re)create standard.address and standard.place for the values of the feature tables; only new ones are computed."""
+    for lookup in (ADDRESSES, PLACES):
+        keep_lookup(con, lookup)

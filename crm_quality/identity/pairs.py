@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -19,6 +21,7 @@ from crm_quality.identity.conflict import build_conflicts
 from crm_quality.identity.explain import weigh
 from crm_quality.identity.features import unit_weight_query
 from crm_quality.identity.labels import build_labels, correct
+from crm_quality.identity.latin import build_latin
 from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, save_model
 from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
@@ -28,7 +31,7 @@ from crm_quality.identity.score import frequency_query, score_candidates
 from crm_quality.identity.training import Fit, fit, only_names, usable_evidence
 from crm_quality.identity.validate import Comparison, compare_with_last, freeze_sample, halves_disagree, problems
 from crm_quality.identity.waterfall import SQL_TYPE
-from crm_quality.identity.workspace import prepare_input, workspace
+from crm_quality.identity.workspace import prepare_input, prepare_records, workspace
 
 logger = logging.getLogger(__name__)
 
@@ -109,14 +112,16 @@ def train(con: duckdb.DuckDBPyConnection, models_dir: Path) -> list[TrainReport]
     `validate`) is not stored, and the last one stays; the report says why.
     """
     reports = []
+    build_latin(con)
     with workspace(con) as schema:
         build_certain(con, schema)
         build_clean_sources(con, schema)
         build_labels(con, schema)
         for kind in KINDS:
-            table = prepare_input(con, kind, schema)
+            table = prepare_records(con, kind, schema)
             if _records(con, table) < 2:
                 continue
+            table = prepare_input(con, kind, schema, table)
             fitted, plan = _fit(con, kind, table, schema)
             if fitted is None:
                 continue
@@ -149,6 +154,7 @@ def build_pairs(
         " (source_system varchar, source_object varchar, source_id varchar, fingerprint ubigint)"
     )
     reports = []
+    build_latin(con)
     with workspace(con) as schema:
         build_certain(con, schema)
         build_clean_sources(con, schema)
@@ -171,35 +177,56 @@ def _build_kind(
 ) -> KindReport:
     model = load_model(models_dir, kind.party_type, pinned)
     trained = model is None
-    table = prepare_input(con, kind, schema, frequencies_sql(models_dir, model) if model else None)
+    table = prepare_records(con, kind, schema)
     records = _records(con, table)
     if records < 2:
         return KindReport(kind.party_type, records, None, False, ())
-    model = model or _train_kind(con, kind, table, schema, models_dir)
+    model = model or _train_kind(con, kind, prepare_input(con, kind, schema, table), schema, models_dir)
     if model is None:
         return KindReport(kind.party_type, records, None, False, ())
     counts = build_blocks(con, kind, _compared(con, kind, table, schema), schema, model.plan)
     if kind.party_type == "organisation" and model.comparisons == ["name"]:
         add_equal_names(con, schema)
-    reuse = find_unchanged(con, kind, table, schema, _everything_else(kind, model), incremental)
+    reuse = find_unchanged(con, kind, table, schema, _everything_else(model, counts), incremental)
     build_candidates(con, schema, counts, f"{schema}.{CHANGED}" if reuse.unchanged else None)
     reused = reuse_candidates(con, schema)
-    frequencies = frequencies_sql(models_dir, model)
-    scored = score_candidates(con, kind, table, schema, model.settings, frequencies, least_weight=LEAST_WEIGHT)
-    _keep(con, kind, schema, scored, model.settings)
-    compared = _records(con, f"{schema}.candidate")
+    compared = _score(con, kind, table, schema, models_dir, model, "candidate")
     if _missing_inside(con, table, schema):
         reused += reuse_inside(con, schema)
-        compared += _records(con, f"{schema}.inside")
-        inside = score_candidates(con, kind, table, schema, model.settings, frequencies, "inside")
-        _keep(con, kind, schema, inside, model.settings)
+        compared += _score(con, kind, table, schema, models_dir, model, "inside")
     reuse = replace(reuse, reused_pairs=reused, compared_pairs=compared)
     return KindReport(kind.party_type, records, model.version, trained, tuple(counts), reuse)
 
 
-def _everything_else(kind: Kind, model: MatchModel) -> str:
-    """What a score depends on beside the two records: model and frequencies, and the rules in this code."""
-    return f"{duckdb.__version__} {model.version} {LEAST_WEIGHT} {weigh(kind, model.settings, 'scored')}"
+def _score(
+    con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, models_dir: Path, model: MatchModel, pairs: str
+) -> int:
+    """Append the pairs of {schema}.{pairs} with their final weight and reason to {schema}.weighed; returns how many.
+
+    Candidates below LEAST_WEIGHT are left out.
+    """
+    count = _records(con, f"{schema}.{pairs}")
+    if count == 0:
+        return 0
+    frequencies = frequencies_sql(models_dir, model)
+    records = prepare_input(con, kind, schema, table, frequencies, f"{schema}.{pairs}")
+    least = LEAST_WEIGHT if pairs == "candidate" else None
+    scored = score_candidates(con, kind, records, schema, model.settings, frequencies, pairs, least)
+    con.execute(f"insert into {schema}.weighed {weigh(kind, model.settings, scored)}")
+    return count
+
+
+def _everything_else(model: MatchModel, counts: Sequence[KeyCount]) -> str:
+    """What a score depends on beside the two records: model and frequencies, blocking keys in use, and the code."""
+    return f"{model.version} {[count.key for count in counts if count.accepted]} {_code()}"
+
+
+@cache
+def _code() -> str:
+    digest = sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return " ".join([digest.hexdigest(), *(version(library) for library in ("duckdb", "splink"))])
 
 
 def _train_kind(
@@ -257,11 +284,6 @@ def _compared(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: st
 def _records(con: duckdb.DuckDBPyConnection, table: str) -> int:
     row = con.execute(f"select count(*) from {table}").fetchone()
     return int(row[0]) if row else 0
-
-
-def _keep(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, scored: str, settings: dict[str, Any]) -> None:
-    """Append the scored pairs with their final weight and reason to {schema}.weighed."""
-    con.execute(f"insert into {schema}.weighed {weigh(kind, settings, scored)}")
 
 
 def _missing_inside(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> int:

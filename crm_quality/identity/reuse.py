@@ -29,8 +29,8 @@ def find_unchanged(
 ) -> Reuse:
     """Create {schema}.unchanged, changed and known_pair; add the records to identity.record_state.
 
-    A record's fingerprint covers all that its pairs depend on: its row of `table`, the values it is blocked by
-    ({schema}.block), and `everything_else`. Two records with the fingerprints of last night have last night's
+    A record's fingerprint covers all that its pairs depend on: its row of `table`, the values it is not blocked by
+    ({schema}.left_out), and `everything_else`. Two records with the fingerprints of last night have last night's
     score, or are still no candidates. A value that became too frequent to block by changes the fingerprints of
     all who share it.
     """
@@ -42,13 +42,11 @@ def find_unchanged(
     con.execute(
         f"""
         create or replace table {schema}.fingerprint as
-        with block as (
-            select record_number, bit_xor(hash(position, key)) as keys from {schema}.block group by record_number
-        )
-        select input.record_number, hash({literal(everything_else)}, block.keys, {", ".join(f"input.{column}" for column in columns)})
-            as fingerprint
+        select input.record_number,
+            hash({literal(everything_else)}, left_out.keys, {", ".join(f"input.{column}" for column in columns)})
+                as fingerprint
         from {table} as input
-        left join block using (record_number)
+        left join {schema}.left_out as left_out using (record_number)
         """
     )
     con.execute(

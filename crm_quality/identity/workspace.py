@@ -9,7 +9,6 @@ from typing import Any
 import duckdb
 
 from crm_quality.identity.features import build_name_tokens, build_name_vectors, build_unit_weights
-from crm_quality.identity.latin import build_latin
 from crm_quality.identity.roles import Kind
 
 SCHEMA = "identity_work"
@@ -28,49 +27,60 @@ def workspace(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
         con.execute(f"drop schema {SCHEMA} cascade")
 
 
-# Words first, then numbers, without the words that only announce a number: one order for all languages.
-_ADDRESS = """
-    coalesce(
-        latin_address.latin,
-        nullif(trim(regexp_replace(concat_ws(' ',
-            trim(regexp_replace(
-                regexp_replace(feature.address, '\\b([0-9]+|no|nr|room|rm|apt|suite|unit)\\b', ' ', 'g'), ' +', ' ', 'g'
-            )),
-            feature.address_number
-        ), ' +', ' ', 'g')), '')
-    )
-"""
-
-
-def prepare_input(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, stored: str | None = None) -> str:
-    """Create the table that Splink reads: the features in Latin letters, and name vectors. Returns its name.
-
-    `stored`: the table expression of a model's frequencies, which weigh the words of names.
-    """
-    table = f"{schema}.{kind.party_type}_input"
-    build_latin(con, kind.feature_table, schema)
-    vectors, vector_join = "", ""
-    if kind.has_name_tokens:
-        build_name_tokens(con, schema)
-        build_unit_weights(con, schema, stored)
-        build_name_vectors(con, schema)
-        vectors = ", vector.name_vector, vector.name_norm"
-        vector_join = f"left join {schema}.name_vector as vector on vector.record_number = feature.record_number"
+def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> str:
+    """Create {schema}.<party type>: the features with comparable addresses, and the clean source. Returns its name."""
+    table = f"{schema}.{kind.party_type}"
     con.execute(
         f"""
         create or replace table {table} as
         select
-            feature.* replace ({_ADDRESS} as address, coalesce(latin_place.latin, feature.city) as city),
+            feature.* replace (address.comparable as address, coalesce(place.latin, feature.city) as city),
             clean.clean_source
-            {vectors}
         from {kind.feature_table} as feature
-        left join {schema}.latin_address as latin_address on latin_address.text = feature.address
-        left join {schema}.latin_place as latin_place on latin_place.text = feature.city
+        left join standard.address as address on address.value = feature.address
+        left join standard.place as place on place.value = feature.city
         left join {schema}.clean_source as clean on clean.record_number = feature.record_number
+        """
+    )
+    if kind.has_name_tokens:
+        build_name_tokens(con, schema)
+    return table
+
+
+def prepare_input(
+    con: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    schema: str,
+    table: str,
+    stored: str | None = None,
+    pairs: str | None = None,
+) -> str:
+    """Create the table that Splink reads, from that of `prepare_records`: name vectors are added. Returns its name.
+
+    `stored`: the table expression of a model's frequencies, which weigh the words of names. `pairs`: a table of
+    (join_key_l, join_key_r), where only the records of these pairs are wanted.
+    """
+    prepared = f"{table}_input"
+    con.execute(
+        f"create or replace table {schema}.wanted as"
+        + (f" select join_key_l as record_number from {pairs} union select join_key_r from {pairs}" if pairs else "")
+        + ("" if pairs else f" select record_number from {table}")
+    )
+    vectors, vector_join = "", ""
+    if kind.has_name_tokens:
+        build_unit_weights(con, schema, stored)
+        build_name_vectors(con, schema)
+        vectors, vector_join = ", name_vector, name_norm", f"left join {schema}.name_vector using (record_number)"
+    con.execute(
+        f"""
+        create or replace table {prepared} as
+        select record.* {vectors}
+        from {table} as record
+        join {schema}.wanted using (record_number)
         {vector_join}
         """
     )
-    return table
+    return prepared
 
 
 def splink_api(con: duckdb.DuckDBPyConnection, schema: str) -> Any:

@@ -228,7 +228,11 @@ def build_lookup(con: duckdb.DuckDBPyConnection, kind: str, default_country: str
     this needs the usual `if __name__ == "__main__":`. Raises KeyError for an unknown kind,
     duckdb.CatalogException where staging is missing.
     """
-    lookup = LOOKUPS[kind]
+    return keep_lookup(con, LOOKUPS[kind], default_country)
+
+
+def keep_lookup(con: duckdb.DuckDBPyConnection, lookup: Lookup, default_country: str = "") -> LookupCount:
+    """`build_lookup` for any lookup whose function is in this package."""
     fingerprint = _fingerprint(default_country if lookup.with_country else "")
     con.execute("create schema if not exists standard; create schema if not exists meta")
     con.execute("create table if not exists meta.standardiser_version (kind varchar primary key, version varchar)")
@@ -244,12 +248,12 @@ def build_lookup(con: duckdb.DuckDBPyConnection, kind: str, default_country: str
     for rows in _computed(standardise, new):
         _insert(con, lookup, rows)
     # The version goes first and comes back last: a run killed in between computes everything again.
-    con.execute("delete from meta.standardiser_version where kind = ?", [kind])
+    con.execute("delete from meta.standardiser_version where kind = ?", [lookup.kind])
     con.execute(
         f"create or replace table {lookup.table} as select * from lookup_known as known "
         f"where exists (from lookup_input where {same}) order by {inputs}"
     )
-    con.execute("insert into meta.standardiser_version values (?, ?)", [kind, fingerprint])
+    con.execute("insert into meta.standardiser_version values (?, ?)", [lookup.kind, fingerprint])
     count = con.execute(f"select count(*) from {lookup.table}").fetchone()
     con.execute("drop table lookup_known; drop table lookup_input")
     return LookupCount(values=count[0] if count else 0, computed=len(new))

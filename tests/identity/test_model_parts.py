@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from crm_quality.identity.blocking import BlockingPlan, build_blocks, build_candidates, choose_plan
 from crm_quality.identity.clean_source import build_clean_sources
-from crm_quality.identity.latin import latin_address, latin_place
 from crm_quality.identity.mixture import Column, Patterns, estimate
 from crm_quality.identity.person import PERSON
 from crm_quality.identity.training import falling
+from crm_quality.standardise.address import comparable_address, latin_place
 from tests.identity.scenario import person, warehouse
 
 
@@ -84,15 +84,18 @@ def test_candidates_are_each_listed_once_with_the_smaller_number_left(monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("chinese", "latin"),
+    ("address", "comparable"),
     [
         ("建设路36号911室", "jianshe road 36 911"),
         ("迎宾大道135号", "yingbin avenue 135"),
         ("中山街8号 a座", "zhongshan street a 8"),
+        ("no 36 jianshe road room 911", "jianshe road 36 911"),
+        ("12a rue de la gare", "12a rue de la gare 12"),
+        ("suite", None),
     ],
 )
-def test_a_chinese_address_is_spelt_as_in_english(chinese: str, latin: str) -> None:
-    assert latin_address(chinese) == latin
+def test_an_address_is_compared_in_one_order_and_one_script(address: str, comparable: str | None) -> None:
+    assert comparable_address(address) == comparable
 
 
 def test_a_chinese_place_loses_its_rank() -> None:
