@@ -38,17 +38,22 @@ def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             where name_key is not null and other is not null
         ),
         placed as (
-            select twin.key, twin.record_number, record.party_type, record.source_system, record.source_object,
-                count(distinct twin.record_number) over (partition by twin.key) as everywhere,
-                count(distinct twin.record_number)
-                    over (partition by twin.key, record.source_system, record.source_object) as inside
+            select distinct hash(twin.key) as key, twin.record_number,
+                record.party_type, record.source_system, record.source_object
             from twin
             join identity.record as record on record.record_number = twin.record_number
         ),
+        inside as (
+            select key, source_system, source_object, count(*) as records from placed group by all
+        ),
+        everywhere as (select key, sum(records) as records from inside group by key),
         counted as (
             select record_number, party_type, source_system, source_object,
-                bool_or(inside > 1) as has_twin_inside, bool_or(everywhere > inside) as has_twin_elsewhere
+                bool_or(inside.records > 1) as has_twin_inside,
+                bool_or(everywhere.records > inside.records) as has_twin_elsewhere
             from placed
+            join inside using (key, source_system, source_object)
+            join everywhere using (key)
             group by all
         ),
         clean as (

@@ -46,6 +46,9 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
         from core.party as party
         join identity.record as record using (source_system, source_object, source_id)
         left join {schema}.clean_source as clean on clean.record_number = record.record_number
+        where record.record_number in (
+            select record_number_l from {schema}.related union select record_number_r from {schema}.related
+        )
         """
     )
     con.execute(

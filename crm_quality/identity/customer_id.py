@@ -251,28 +251,24 @@ def _write_events(con: duckdb.DuckDBPyConnection) -> None:
                 and earlier.into_customer_id is not distinct from happened.into_customer_id
             group by all
         ),
-        every as (
-            select event_number, 0 as place, event_id, run_id, event, customer_id, into_customer_id, happened_at
-            from previous.customer_id_event
-            union all
+        added as (
             select
-                cast(null as bigint),
-                place,
-                left(sha256(concat_ws('|', run.extract_date, event, customer_id, into_customer_id, times)), 16),
-                run.run_id,
-                event,
-                customer_id,
-                into_customer_id,
-                cast(run.extract_date as timestamp)
+                left(sha256(concat_ws('|', run.extract_date, event, customer_id, into_customer_id, times)), 16)
+                    as event_id,
+                run.run_id, event, customer_id, into_customer_id,
+                cast(run.extract_date as timestamp) as happened_at,
+                place
             from repeated
             cross join meta.current_run as run
         )
+        select event_id, run_id, event, customer_id, into_customer_id, happened_at, event_number
+        from previous.customer_id_event
+        union all
         select
             event_id, run_id, event, customer_id, into_customer_id, happened_at,
-            row_number() over (
-                order by place > 0, event_number nulls first, happened_at, place, customer_id, into_customer_id, event_id
-            ) as event_number
-        from every
+            (select coalesce(max(event_number), 0) from previous.customer_id_event)
+                + row_number() over (order by place, customer_id, into_customer_id, event_id)
+        from added
         """
     )
 
