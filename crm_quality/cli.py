@@ -212,6 +212,19 @@ def decide(
 
 
 @app.command()
+def review(
+    project: ProjectOption,
+    to: Annotated[Path, typer.Option("--to", help="HTML file to write; it shows personal data")],
+    pairs: Annotated[int, typer.Option(min=1, help="How many pairs, those worth most first")] = 50,
+) -> None:
+    """Write the doubtful matches as a page: both records, the reasons, the match weight step by step."""
+    from crm_quality.identity.review_page import write_review_page
+
+    written = write_review_page(open_project(project).golden, to, pairs)
+    typer.echo(f"{to}: {written:,} pair(s) to decide")
+
+
+@app.command()
 def worklist(
     project: ProjectOption,
     to: Annotated[Path, typer.Option("--to", help="Folder to write to; workbooks of owners with nothing to do go")],

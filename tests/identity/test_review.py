@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import duckdb
 import pytest
 
+from crm_quality.errors import CrmQualityError
 from crm_quality.identity.cluster import build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.review import build_review_queue
+from crm_quality.identity.review_page import FIELDS, write_review_page
 from tests.identity.scenario import add_conflict, add_pair, bare_warehouse, decide, ids
 
 
@@ -78,3 +83,53 @@ def test_a_customer_that_one_record_bridges_is_shown_as_a_cluster(con: duckdb.Du
     ).fetchall()
     assert (customer, records, density) == (ids(con)["a"], 4, 0.1667)
     assert reasons == "only 17 % of its pairs of records speak for one customer; 1 speak against it"
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A published file with one doubtful pair on the queue."""
+    party = dict.fromkeys(FIELDS) | {"source_system": "crm", "source_object": "Contact"}
+    left = party | {"source_id": "1", "full_name": "Anna <b>Li</b>", "phone": "+44 1", "city": "Leeds"}
+    right = party | {"source_id": "2 b", "full_name": "Anna Lee", "city": "Leeds"}
+    steps = [
+        {"step": "before any comparison", "agreement": "two records at random", "bits": -12.0},
+        {"step": "name", "agreement": "similar name", "bits": 9.5},
+        {"step": "place", "agreement": "same city", "bits": 2.25},
+    ]
+    file = tmp_path / "golden.duckdb"
+    with duckdb.connect(str(file)) as con:
+        con.execute("create schema core; create schema identity")
+        for number, record in enumerate((left, right)):
+            columns = ", ".join(f"?::varchar as {name}" for name in record)
+            head = "insert into core.party" if number else "create table core.party as"
+            con.execute(f"{head} select {columns}", list(record.values()))
+        con.execute(
+            "create table identity.review_queue as select 'p1' as pair_id, 'crm' as left_source_system,"
+            " 'Contact' as left_source_object, '1' as left_source_id, 'crm' as right_source_system,"
+            " 'Contact' as right_source_object, '2 b' as right_source_id, 0.4567 as match_probability,"
+            " 'kept apart: similar name' as reasons, 'open' as status, 12.5 as worth, ? as waterfall",
+            [steps],
+        )
+        con.execute(
+            "create table identity.review_gain as select 1 as reviewed_pairs, 0.46 as expected_merges,"
+            " null::double as expected_splits, 1.0 as share_of_worth"
+        )
+    return file
+
+
+def test_a_steward_reads_both_records_the_reasons_and_the_waterfall(published: Path, tmp_path: Path) -> None:
+    page = tmp_path / "out" / "review.html"
+    assert write_review_page(published, page, 50) == 1
+    text = page.read_text(encoding="utf-8")
+    assert "1. kept apart: similar name" in text
+    assert "By the model one customer with 45.7%; worth 12.5" in text
+    assert "<td>Anna &lt;b&gt;Li&lt;/b&gt;</td><td>Anna Lee</td>" in text
+    assert "decide must-link crm/Contact/1 &#x27;crm/Contact/2 b&#x27;" in text
+    # Splink's chart: a bar of its height for every step, and what the steps come to.
+    (chart,) = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert all(step in chart for step in ("9.50", "2.25", "similar name", "Final score"))
+
+
+def test_without_a_published_file_the_page_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CrmQualityError, match=r"golden\.duckdb does not exist; run `crm-quality run` first"):
+        write_review_page(tmp_path / "golden.duckdb", tmp_path / "page.html", 10)
