@@ -13,7 +13,8 @@ from crm_quality.identity.cluster import build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.review import build_review_queue
 from crm_quality.identity.verify import build_pairs_verified
-from crm_quality.marts.backtest import markdown_figures
+from crm_quality.marts.backtest import add_ghost_forecast, markdown_figures
+from crm_quality.marts.backtest_picture import draw_backtests, markdown_picture
 from crm_quality.marts.churn_score import build_churn_score
 from crm_quality.marts.contract_churn import build_contract_churn
 from crm_quality.marts.customer_value import build_customer_value
@@ -119,7 +120,10 @@ def _tags(run: OpenRun) -> Mapping[str, Any]:
 
 def _backtests(run: OpenRun) -> Mapping[str, Any]:
     """The tables before have written it; here it is shown."""
-    return {"figures": dg.MetadataValue.md(markdown_figures(run.con))}
+    add_ghost_forecast(run.con)
+    picture = draw_backtests(run.con)
+    shown = {"said against happened": dg.MetadataValue.md(markdown_picture(picture))} if picture else {}
+    return {**shown, "figures": dg.MetadataValue.md(markdown_figures(run.con))}
 
 
 def _value(run: OpenRun) -> Mapping[str, Any]:
@@ -245,7 +249,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
     PythonTable(
         "marts.model_backtest",
         _backtests,
-        ["marts.churn_score", "marts.contract_churn"],
+        ["marts.churn_score", "marts.contract_churn", "quality.ghost_forecast_model"],
         "What every model said of a past that it had not seen, beside a naive baseline.",
     ),
     PythonTable(

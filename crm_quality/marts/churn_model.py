@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crm_quality.marts.backtest import tenth_error, top_lift
 from crm_quality.marts.churn_features import FEATURES, GROUPS, RFM
+from crm_quality.marts.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,6 @@ Vector = NDArray[np.float64]
 CHURN_MODEL = "gradient boosting 1"
 # With fewer customers of either kind neither the model nor its backtest says anything.
 MIN_OF_EACH_KIND = 50
-BINS = 10
 # Trees this small, many and slow overfit least where customers count in thousands.
 BOOSTING = {
     "learning_rate": 0.05,
@@ -84,13 +84,14 @@ def fit_churn(customers: pd.DataFrame) -> ChurnModel:
     churned = customers["churned"].to_numpy()
     with one_thread():
         boosted = HistGradientBoostingClassifier(**BOOSTING).fit(customers[list(columns)].to_numpy(), churned)
-    full = _logistic(0.1).fit(_scaled(customers, columns, medians), churned)
-    return ChurnModel(columns, medians, boosted, full, _plain(customers, medians))
+        full = _logistic(0.1).fit(_scaled(customers, columns, medians), churned)
+        return ChurnModel(columns, medians, boosted, full, _plain(customers, medians))
 
 
 def fit_plain(customers: pd.DataFrame) -> Any:
     """The baseline: a logistic regression on recency, frequency and monetary value. Predict with `predict_plain`."""
-    return _plain(customers, {})
+    with one_thread():
+        return _plain(customers, {})
 
 
 def predict_plain(model: Any, customers: pd.DataFrame) -> Vector:
@@ -105,33 +106,12 @@ def figures(churned: NDArray[np.int64], probability: Vector) -> dict[str, float]
     """
     from sklearn.metrics import brier_score_loss, roc_auc_score
 
-    top = np.argsort(-probability, kind="stable")[: max(1, len(probability) // 10)]
-    bins = deciles(churned, probability)
     return {
         "auc": float(roc_auc_score(churned, probability)),
         "brier": float(brier_score_loss(churned, probability)),
-        "calibration_error": sum(count * abs(said - was) for count, said, was in bins) / len(churned),
-        "lift_at_10_percent": float(churned[top].mean() / churned.mean()),
+        "calibration_error": tenth_error(churned, probability),
+        "lift_at_10_percent": top_lift(churned, probability),
     }
-
-
-def deciles(actual: NDArray[Any], predicted: Vector) -> list[tuple[int, float, float]]:
-    """Customers, mean prediction and mean of what happened, by tenth of the prediction, the lowest first."""
-    order = np.argsort(predicted, kind="stable")
-    return [
-        (len(part), float(predicted[part].mean()), float(actual[part].mean()))
-        for part in np.array_split(order, BINS)
-        if len(part)
-    ]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Use one thread: with several, trees this small spend their time waiting for each other."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        yield
 
 
 def _enough(customers: pd.DataFrame) -> None:

@@ -17,12 +17,12 @@ from crm_quality.marts.churn_model import (
     CHURN_MODEL,
     ChurnModel,
     TooFewError,
-    deciles,
     figures,
     fit_churn,
     fit_plain,
     predict_plain,
 )
+from crm_quality.marts.purchase_model import silence_probability
 from crm_quality.warehouse import literal, scalar
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # "Gone" means no purchase for half a year. A shorter history cannot test that, so it is asked less.
 HORIZONS = (180, 90, 30)
+# Its name in marts.model_backtest.
+MODEL = "churn"
 PURCHASE_MODEL = "purchase model"
 ORIGINS = 2
 # Days from which customers are learnt, per origin.
@@ -93,7 +95,6 @@ def build_churn_score(con: duckdb.DuckDBPyConnection) -> ChurnReport:
     con.execute(f"comment on table marts.churn_score is {literal(_DESCRIPTION)}")
     for column, text in _COMMENTS.items():
         con.execute(f"comment on column marts.churn_score.{column} is {literal(text)}")
-    backtest.create(con)
     first, today = con.execute(
         "select min(ordered_on), (select extract_date from meta.current_run) from marts.customer_order"
     ).fetchone() or (None, None)
@@ -115,9 +116,20 @@ def _horizon(history_days: int) -> int:
 def _score_by_model(con: duckdb.DuckDBPyConnection, first: date, today: date, horizon: int) -> str:
     """Test the model and, when it is good enough, write its scores; otherwise returns why not. Raises TooFewError."""
     every = 1 + scalar(con, "select count(distinct customer_id) from marts.customer_order") // MAX_CUSTOMERS
+    wins = backtest.keep(con, MODEL, horizon)
+    if wins is None:
+        wins = _test(con, first, today, horizon, every)
+    if not wins:
+        return "in the backtest it was no better than a logistic regression on recency, frequency and monetary value"
+    model = fit_churn(_learnt_until(con, today, first, horizon, every))
+    _write(con, customers_on(con, [today], horizon), model, horizon)
+    return ""
+
+
+def _test(con: duckdb.DuckDBPyConnection, first: date, today: date, horizon: int, every: int) -> bool:
+    """Write the backtests; returns whether the model was better over all of them. Raises TooFewError."""
     tested = []
-    for number in range(1, ORIGINS + 1):
-        origin = today - timedelta(days=number * horizon)
+    for origin in backtest.origins(today, horizon, ORIGINS):
         try:
             tested.append(_backtest(con, origin, first, horizon, every))
         except TooFewError:
@@ -128,12 +140,8 @@ def _score_by_model(con: duckdb.DuckDBPyConnection, first: date, today: date, ho
         np.mean([test[name][0] - test[name][1] for test in tested]) * sign > 0
         for name, sign in (("auc", 1), ("brier", -1))
     )
-    backtest.decide(con, "churn", is_published=bool(wins))
-    if not wins:
-        return "in the backtest it was no better than a logistic regression on recency, frequency and monetary value"
-    model = fit_churn(_learnt_until(con, today, first, horizon, every))
-    _write(con, customers_on(con, [today], horizon), model, horizon)
-    return ""
+    backtest.decide(con, MODEL, is_published=wins)
+    return wins
 
 
 def _learnt_until(con: duckdb.DuckDBPyConnection, day: date, first: date, horizon: int, every: int) -> pd.DataFrame:
@@ -158,18 +166,13 @@ def _backtest(
     model, baseline = figures(churned, said), figures(churned, plainly)
     backtest.write(
         con,
-        "churn",
+        MODEL,
         origin,
         horizon,
         len(after),
         [
             *(Figure(name, None, model[name], baseline[name]) for name in model),
-            *(
-                Figure("calibration", place, mine[1], other[1], mine[2])
-                for place, (mine, other) in enumerate(
-                    zip(deciles(churned, said), deciles(churned, plainly), strict=True), start=1
-                )
-            ),
+            *backtest.by_tenth("calibration", churned, said, plainly),
         ],
     )
     return {name: (model[name], baseline[name]) for name in model}
@@ -203,29 +206,25 @@ def _drivers(
 
 
 def score_by_purchase_model(con: duckdb.DuckDBPyConnection, horizon: int) -> None:
-    """Fill marts.churn_score from the purchase models alone.
-
-    No purchase means that the customer has left, or that one who is still there happens not to buy.
-
-    (1 - alive) + alive * ((alpha + T) / (alpha + T + horizon)) ^ (r + frequency): the ratio of the BG/NBD likelihoods
-    of the history with and without the horizon more (Fader, Hardie and Lee 2005, equation 6). It is not 1 - alive:
-    the model holds every one-time buyer for alive.
-    """
+    """Fill marts.churn_score from the purchase models alone."""
     con.execute("delete from marts.churn_score")
-    con.execute(
-        """
-        insert into marts.churn_score
-        select value.customer_id, value.as_of_date, $horizon,
-            round(
-                (1 - coalesce(value.probability_alive, 1)) + coalesce(value.probability_alive, 1) * power(
-                    (model.alpha + value.tenure_days / 7.0) / (model.alpha + (value.tenure_days + $horizon) / 7.0),
-                    model.r + value.frequency
-                ), 6),
-            $name, null
-        from marts.customer_value as value
-        join marts.purchase_summary as summary using (customer_id)
-        join marts.purchase_model as model
-            on summary.party_type = model.party_type and summary.currency is not distinct from model.currency
-        """,
-        {"horizon": horizon, "name": PURCHASE_MODEL},
-    )
+    models = con.execute("select distinct on (party_type) party_type, r, alpha from marts.purchase_model").fetchall()
+    for party_type, r, alpha in models:
+        customers = con.execute(
+            """
+            select customer_id, value.as_of_date, value.frequency, value.tenure_days / 7.0::double as "T",
+                value.probability_alive
+            from marts.customer_value as value join marts.purchase_summary using (customer_id)
+            where party_type = ?
+            """,
+            [party_type],
+        ).df()
+        alive = customers["probability_alive"].to_numpy(dtype=np.float64)
+        silence = silence_probability({"r": r, "alpha": alpha}, customers, alive, horizon / 7)
+        con.register("scored", customers.assign(silence=silence))
+        con.execute(
+            "insert into marts.churn_score "
+            "select customer_id, as_of_date, $horizon, round(silence, 6), $name, null from scored",
+            {"horizon": horizon, "name": PURCHASE_MODEL},
+        )
+        con.unregister("scored")

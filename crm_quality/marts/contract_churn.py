@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from crm_quality.errors import CrmQualityError
 from crm_quality.marts import backtest
 from crm_quality.marts.backtest import Figure
-from crm_quality.marts.churn_model import deciles, figures, one_thread
+from crm_quality.marts.churn_model import figures
+from crm_quality.marts.threads import one_thread
 from crm_quality.settings import ContractSettings
 from crm_quality.warehouse import literal, quoted
 
@@ -25,6 +26,8 @@ FOLDS = 5
 MAX_WORDS = 50
 # A column is one of numbers where so many of its filled cells are: blanks and slips do not make it text.
 NUMBERS = 0.9
+# Its name in marts.model_backtest.
+MODEL = "contract churn"
 CONTRACT_MODEL = "contract gradient boosting 1"
 _BOOSTING = {
     "learning_rate": 0.05,
@@ -50,7 +53,7 @@ _COMMENTS = {
 def build_contract_churn(con: duckdb.DuckDBPyConnection, settings: ContractSettings | None, folder: Path) -> int:
     """(Re)create marts.contract_churn, empty where the project has no contracts; returns the number of contracts.
 
-    Every probability comes from a model fitted on the other four fifths of the contracts. Needs marts.model_backtest.
+    Every probability comes from a model fitted on the other four fifths of the contracts.
     Raises CrmQualityError naming the file and what is wrong with it.
     """
     con.execute(
@@ -63,6 +66,7 @@ def build_contract_churn(con: duckdb.DuckDBPyConnection, settings: ContractSetti
     )
     for column, text in _COMMENTS.items():
         con.execute(f"comment on column marts.contract_churn.{column} is {literal(text)}")
+    backtest.start(con, MODEL)
     if settings is None:
         return 0
     contracts, churned, features = _read(con, settings, folder / settings.file)
@@ -147,15 +151,10 @@ def _test(
     model, baseline = figures(churned, said), figures(churned, plain)
     today: date = (con.execute("select extract_date from meta.current_run").fetchone() or (None,))[0]
     rows = [Figure(name, None, model[name], baseline[name]) for name in model]
-    rows += [
-        Figure("calibration", place, mine[1], other[1], mine[2])
-        for place, (mine, other) in enumerate(
-            zip(deciles(churned, said), deciles(churned, plain), strict=True), start=1
-        )
-    ]
-    backtest.write(con, "contract churn", today, 0, len(churned), rows)
+    rows += backtest.by_tenth("calibration", churned, said, plain)
+    backtest.write(con, MODEL, today, 0, len(churned), rows)
     good = model["auc"] > baseline["auc"] and model["brier"] < baseline["brier"]
-    backtest.decide(con, "contract churn", is_published=good)
+    backtest.decide(con, MODEL, is_published=good)
     return good
 
 

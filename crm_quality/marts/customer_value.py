@@ -4,8 +4,10 @@ Persons and organisations buy in different ways, so each have models of their ow
 currency; what they pay is modelled in multiples of the typical amount of their currency, so that amounts in
 different currencies never meet, and a currency with few customers is modelled as well as the others.
 
-Where there are too few repeat customers, or a fit fails a check, buying is predicted with the purchase model of
-the other party type, and if that fails too with the observed rate; amounts are the mean of the customer's own.
+Models are fitted and tested anew every REFIT_DAYS, or when they no longer fit; between, the last ones predict. A fit
+that fails a check, or does no better in the backtest than repeating the past, leaves the last good models in use.
+Where there are none, or too few repeat customers, buying is predicted with the purchase model of the other party
+type, and if that fails too with the observed rate; amounts are the mean of the customer's own.
 """
 
 from __future__ import annotations
@@ -13,16 +15,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
+from crm_quality.marts import backtest
 from crm_quality.marts.purchase_model import (
     MAX_FIT_CUSTOMERS,
     OBSERVED_MEAN,
+    PURCHASE_MODEL,
+    VALUE_MODEL,
     Fit,
     FitRefusedError,
+    check_calibration,
     expected_order_value,
     expected_purchases,
     fit_purchases,
@@ -30,8 +38,11 @@ from crm_quality.marts.purchase_model import (
     observed_rate,
     order_value_range,
     probability_alive,
+    purchases_of,
+    values_of,
     wait_quantile,
 )
+from crm_quality.marts.value_backtest import backtest_values
 from crm_quality.warehouse import literal
 
 if TYPE_CHECKING:
@@ -40,8 +51,11 @@ if TYPE_CHECKING:
 # What money a year from now is worth less than today's.
 ANNUAL_DISCOUNT_RATE = 0.10
 MONTHS = 12
+# How people buy changes slowly; the figures would change every night for nothing.
+REFIT_DAYS = backtest.TEST_EVERY_DAYS
 # A date farther off than this is none.
 FARTHEST_DAYS = 3650
+HISTORIES_AT_ONCE = 20_000
 WEEKS_PER_MONTH = 365.25 / 12 / 7
 
 _VALUE_TABLE = """
@@ -70,6 +84,7 @@ create or replace table marts.purchase_model (
     party_type varchar,
     currency varchar,
     as_of_date date,
+    fitted_on date,
     model_version varchar,
     customers bigint,
     repeat_customers bigint,
@@ -115,6 +130,7 @@ _COMMENTS = {
             "party_type": "person or organisation",
             "currency": "currency of the purchases; empty where no source says",
             "as_of_date": "extract date of the run",
+            "fitted_on": "extract date of the run that fitted it",
             "model_version": "purchase model / value model",
             "customers": "customers of this party type with this main currency",
             "repeat_customers": "those of them with a repeat purchase",
@@ -146,6 +162,7 @@ class _Models:
 
     purchases: Fit
     values: Fit | None
+    fitted_on: date
     remark: str | None = None
 
     @property
@@ -160,7 +177,7 @@ def build_customer_value(con: duckdb.DuckDBPyConnection) -> ValueReport:
     lender: Fit | None = None
     report = ValueReport(0, {})
     for party_type, customers in _party_types(con):
-        models = _fit_models(customers.head(MAX_FIT_CUSTOMERS), lender)
+        models = _choose(con, party_type, customers, lender)
         if lender is None and models.purchases.library:
             lender = replace(models.purchases, name=f"{models.purchases.name} of {party_type}s")
         _write_values(con, customers, models)
@@ -201,7 +218,53 @@ def _party_types(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, pd.DataF
         )
 
 
-def _fit_models(customers: pd.DataFrame, lender: Fit | None) -> _Models:
+def _choose(con: duckdb.DuckDBPyConnection, party_type: str, customers: pd.DataFrame, lender: Fit | None) -> _Models:
+    """The last good models while they are recent and fit; else new ones if they pass their tests; else the last good."""
+    today: date = customers["as_of_date"].iloc[0].date()
+    name = f"value of {party_type}s"
+    sample = customers.head(MAX_FIT_CUSTOMERS)
+    last = _last_good(con, party_type)
+    if last and (today - last.fitted_on).days < REFIT_DAYS and _still_fits(last, sample):
+        backtest.keep(con, name)
+        return last
+    new = _fit_models(sample, lender, today)
+    if new.remark is None:
+        is_good, remark = backtest_values(con, name, party_type, len(customers))
+        if is_good:
+            return replace(new, remark=remark)
+        new = _Models(lender or observed_rate(sample), None, today, remark)
+    else:
+        backtest.start(con, name)
+    return replace(last, remark=f"the last good models: {new.remark}") if last else new
+
+
+def _last_good(con: duckdb.DuckDBPyConnection, party_type: str) -> _Models | None:
+    """The models of the last publish, if they were the party type's own."""
+    found = con.execute(
+        """
+        select fitted_on, r, alpha, a, b, p, q, v / typical_amount
+        from previous.purchase_model
+        where party_type = ? and model_version = ? and fitted_on is not null
+        order by customers desc, currency limit 1
+        """,
+        [party_type, f"{PURCHASE_MODEL} / {VALUE_MODEL}"],
+    ).fetchone()
+    if found is None:
+        return None
+    fitted_on, r, alpha, a, b, p, q, v = found
+    purchases = purchases_of({"r": r, "alpha": alpha, "a": a, "b": b})
+    return _Models(purchases, values_of({"p": p, "q": q, "v": float(f"{v:.6g}")}), fitted_on)
+
+
+def _still_fits(models: _Models, customers: pd.DataFrame) -> bool:
+    try:
+        check_calibration(models.purchases, customers)
+    except FitRefusedError:
+        return False
+    return True
+
+
+def _fit_models(customers: pd.DataFrame, lender: Fit | None, today: date) -> _Models:
     purchases, purchase_remark = _try(fit_purchases, customers)
     values, value_remark = _try(fit_values, customers)
     remarks = [
@@ -212,7 +275,7 @@ def _fit_models(customers: pd.DataFrame, lender: Fit | None) -> _Models:
         )
         if remark
     ]
-    return _Models(purchases or lender or observed_rate(customers), values, "; ".join(remarks) or None)
+    return _Models(purchases or lender or observed_rate(customers), values, today, "; ".join(remarks) or None)
 
 
 def _try(fit: Callable[[pd.DataFrame], Fit], customers: pd.DataFrame) -> tuple[Fit | None, str | None]:
@@ -258,19 +321,30 @@ def _predict_purchases(fit: Fit, customers: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["frequency", "recency_days", "tenure_days"]
     histories = customers[[*keys, "recency", "T"]].drop_duplicates(keys, ignore_index=True)
-    purchases = discounted = np.zeros(len(histories))
-    for month in range(1, MONTHS + 1):
-        until = expected_purchases(fit, histories, month * WEEKS_PER_MONTH)
-        discounted = discounted + (until - purchases) / (1 + ANNUAL_DISCOUNT_RATE) ** (month / 12)
-        purchases = until
+    by_month = _purchases_by_month(fit, histories)
+    discount = (1 + ANNUAL_DISCOUNT_RATE) ** (np.arange(1, MONTHS + 1) / 12)
     return histories[keys].assign(
         alive=probability_alive(fit, histories),
-        purchases=purchases,
-        discounted_purchases=discounted,
+        purchases=by_month.sum(axis=1),
+        discounted_purchases=(by_month / discount).sum(axis=1),
         wait_low=7 * wait_quantile(fit, histories, 0.1),
         wait_median=7 * wait_quantile(fit, histories, 0.5),
         wait_high=7 * wait_quantile(fit, histories, 0.9),
     )
+
+
+def _purchases_by_month(fit: Fit, histories: pd.DataFrame) -> NDArray[np.float64]:
+    """Purchases expected of each history in each of the coming months: (histories, MONTHS).
+
+    The library takes long over many small calls, and much memory over one large one.
+    """
+    weeks = np.arange(1, MONTHS + 1) * WEEKS_PER_MONTH
+    until = [np.zeros((0, MONTHS))]
+    for first in range(0, len(histories), HISTORIES_AT_ONCE):
+        part = histories.iloc[first : first + HISTORIES_AT_ONCE]
+        repeated = part.loc[part.index.repeat(MONTHS)]
+        until.append(expected_purchases(fit, repeated, np.tile(weeks, len(part))).reshape(-1, MONTHS))
+    return np.diff(np.concatenate(until), axis=1, prepend=0.0)
 
 
 def _write_models(con: duckdb.DuckDBPyConnection, party_type: str, models: _Models) -> None:
@@ -278,7 +352,7 @@ def _write_models(con: duckdb.DuckDBPyConnection, party_type: str, models: _Mode
     con.execute(
         """
         insert into marts.purchase_model
-        select party_type, currency, any_value(as_of_date), $version, count(*), count(*) filter (frequency > 0),
+        select party_type, currency, any_value(as_of_date), $fitted_on, $version, count(*), count(*) filter (frequency > 0),
             median(mean_amount), $r, $alpha, $a, $b, $p, $q, round($v * median(mean_amount), 4), $remark
         from marts.purchase_summary
         where party_type = $party_type
@@ -287,6 +361,7 @@ def _write_models(con: duckdb.DuckDBPyConnection, party_type: str, models: _Mode
         {
             "party_type": party_type,
             "version": models.version,
+            "fitted_on": models.fitted_on,
             "remark": models.remark,
             **{name: parameters.get(name) for name in ("r", "alpha", "a", "b", "p", "q", "v")},
         },

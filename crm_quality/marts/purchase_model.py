@@ -6,19 +6,17 @@ Time is in weeks throughout, as in the papers; money is in whatever unit the cal
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crm_quality.marts.pymc_library import load_library, no_compiling
+from crm_quality.marts.pymc_library import Cost, Vector, load_library, purchase_cost, value_cost
+from crm_quality.marts.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Vector = NDArray[np.float64]
 
 # Fewer than these say too little for four parameters; they borrow or fall back.
 MIN_REPEAT_CUSTOMERS = 100
@@ -57,16 +55,20 @@ def fit_purchases(customers: pd.DataFrame) -> Fit:
     `customers` has one row per customer: frequency, recency and T in weeks. Raises FitRefusedError.
     """
     _enough(int((customers["frequency"] > 0).sum()))
-    parameters = _fit(_flat_purchase_model(), customers[["frequency", "recency", "T"]])
+    # The order of the customers plays no part in what is found, to the last digit.
+    ordered = customers[["frequency", "recency", "T"]].sort_values(["frequency", "recency", "T"]).astype("float64")
+    parameters = _most_likely(
+        purchase_cost(), ("r", "alpha", "a", "b"), ordered[["recency", "frequency"]].to_numpy(), ordered["T"].to_numpy()
+    )
     _check_bounds(parameters)
     fit = purchases_of(parameters)
-    _check_calibration(fit, customers)
+    check_calibration(fit, customers)
     return fit
 
 
 def purchases_of(parameters: Mapping[str, float]) -> Fit:
     """The BG/NBD with parameters that are known already."""
-    model = _flat_purchase_model()
+    model = load_library().purchase_model()
     model.build_model(_identified(_frame(frequency=[0], recency=[0.0], T=[1.0])))
     return Fit(PURCHASE_MODEL, parameters, _with_parameters(model, parameters))
 
@@ -79,7 +81,8 @@ def fit_values(customers: pd.DataFrame) -> Fit:
     """
     repeat = customers[(customers["frequency"] > 0) & (customers["monetary_value"] > 0)]
     _enough(len(repeat))
-    parameters = _fit(load_library().value_model(), repeat[["frequency", "monetary_value"]])
+    ordered = repeat[["frequency", "monetary_value"]].sort_values(["frequency", "monetary_value"]).astype("float64")
+    parameters = _most_likely(value_cost(), ("p", "q", "v"), *(ordered[name].to_numpy() for name in ordered))
     _check_bounds(parameters)
     if parameters["q"] <= 1:
         raise FitRefusedError(f"q = {parameters['q']:g}, but the expected value only exists for q > 1")
@@ -104,8 +107,8 @@ def observed_rate(customers: pd.DataFrame) -> Fit:
     return Fit(OBSERVED_RATE, {"r": 1.0, "alpha": _rounded(alpha)})
 
 
-def expected_purchases(fit: Fit, customers: pd.DataFrame, weeks: float) -> Vector:
-    """Purchases that each customer is expected to make in the coming weeks.
+def expected_purchases(fit: Fit, customers: pd.DataFrame, weeks: float | Vector) -> Vector:
+    """Purchases that each customer is expected to make in the coming weeks, as many for all or each so many.
 
     Fader, Hardie and Lee (2005), equation 10.
     """
@@ -123,6 +126,21 @@ def probability_alive(fit: Fit, customers: pd.DataFrame) -> Vector:
     if fit.library is None:
         return np.full(len(customers), np.nan)
     return _vector(fit.library.expected_probability_alive(_identified(customers)))
+
+
+def silence_probability(
+    parameters: Mapping[str, float], customers: pd.DataFrame, alive: Vector, weeks: float
+) -> Vector:
+    """Probability of no purchase in the coming weeks: a customer has left, or is still there and happens not to buy.
+
+    (1 - alive) + alive * ((alpha + T) / (alpha + T + weeks)) ^ (r + frequency): the ratio of the BG/NBD likelihoods
+    of the history with and without the weeks more (Fader, Hardie and Lee 2005, equation 6). It is not 1 - alive:
+    the model holds every one-time buyer for alive. `alive` is NaN where the model knows no end.
+    """
+    still = np.nan_to_num(alive, nan=1.0)
+    scale = parameters["alpha"] + customers["T"].to_numpy(dtype=np.float64)
+    shape = parameters["r"] + customers["frequency"].to_numpy(dtype=np.float64)
+    return np.asarray((1 - still) + still * (scale / (scale + weeks)) ** shape, dtype=np.float64)
 
 
 def wait_quantile(fit: Fit, customers: pd.DataFrame, share: float) -> Vector:
@@ -171,19 +189,17 @@ def _enough(repeat_customers: int) -> None:
         raise FitRefusedError(f"{repeat_customers} repeat customers, {MIN_REPEAT_CUSTOMERS} needed")
 
 
-def _flat_purchase_model() -> Any:
-    """The library's BG/NBD, with priors that make the most probable parameters the most likely ones."""
-    library = load_library()
-    flat = {name: library.prior("HalfFlat") for name in ("r", "alpha", "a", "b")}
-    return library.purchase_model(model_config=flat)
+def _most_likely(cost: Cost, names: Sequence[str], *customers: Vector) -> dict[str, float]:
+    """The parameters, all positive, under which what the customers did is likeliest; rounded."""
+    from scipy.optimize import minimize
 
+    def value_and_slope(logs: Vector) -> tuple[float, Vector]:
+        value, slope = cost(logs, *customers)
+        return float(value), slope
 
-def _fit(model: Any, customers: pd.DataFrame) -> dict[str, float]:
-    """The parameters that a library model finds, rounded. The order of the customers plays no part."""
-    ordered = customers.sort_values(list(customers.columns), ignore_index=True)
-    with no_compiling():
-        model.fit(_identified(ordered), method="map", progressbar=False)
-    return {str(name): _rounded(value.item()) for name, value in model.fit_result.data_vars.items()}
+    with one_thread():
+        found = minimize(value_and_slope, np.zeros(len(names)), jac=True, method="L-BFGS-B")
+    return {name: _rounded(value) for name, value in zip(names, np.exp(found.x), strict=True)}
 
 
 def _with_parameters(model: Any, parameters: Mapping[str, float]) -> Any:
@@ -214,8 +230,11 @@ def _check_bounds(parameters: Mapping[str, float]) -> None:
             raise FitRefusedError(f"{name} = {value:g} is no sensible parameter: the fit did not converge")
 
 
-def _check_calibration(fit: Fit, customers: pd.DataFrame) -> None:
-    """The repeat purchases expected of such customers to date must be about those that were made."""
+def check_calibration(fit: Fit, customers: pd.DataFrame) -> None:
+    """The repeat purchases expected of such customers to date must be about those that were made.
+
+    Raises FitRefusedError.
+    """
     weeks, count = np.unique(customers["T"].to_numpy(dtype=np.float64), return_counts=True)
     expected = fit.library.expected_purchases_new_customer(_identified(_frame(T=weeks)), t=weeks)
     total, observed = float((_vector(expected) * count).sum()), float(customers["frequency"].sum())

@@ -56,6 +56,16 @@ TABLES: dict[str, dict[str, str]] = {
     "marts.customer_segment": {
         "customer_id": "varchar", "lifecycle_stage": "varchar", "previous_stage": "varchar", "stage_since": "date",
     },
+    "marts.purchase_model": {
+        "party_type": "varchar", "currency": "varchar", "fitted_on": "date", "model_version": "varchar",
+        "customers": "bigint", "typical_amount": "double", "r": "double", "alpha": "double", "a": "double",
+        "b": "double", "p": "double", "q": "double", "v": "double",
+    },
+    "marts.model_backtest": {
+        "model": "varchar", "as_of_date": "date", "horizon_days": "integer", "metric": "varchar", "bucket": "integer",
+        "value": "double", "baseline_value": "double", "observed": "double", "baseline_observed": "double",
+        "customers": "bigint", "is_published": "boolean", "tested_on": "date",
+    },
     "quality.reconciliation_difference": {
         "run_id": "varchar", "difference_id": "varchar", "kind": "varchar", "customer_id": "varchar",
         "crm_source_system": "varchar", "crm_source_id": "varchar", "erp_source_system": "varchar",

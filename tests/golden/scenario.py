@@ -146,6 +146,8 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "previous.customer_history": PREVIOUS["golden.customer_history"],
     "previous.customer_segment": PREVIOUS["marts.customer_segment"],
+    "previous.purchase_model": PREVIOUS["marts.purchase_model"],
+    "previous.model_backtest": PREVIOUS["marts.model_backtest"],
 }
 
 # erp is trusted most, then crm, then web.

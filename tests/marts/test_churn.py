@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from crm_quality.errors import CrmQualityError
-from crm_quality.marts import backtest
 from crm_quality.marts.churn_score import build_churn_score
 from crm_quality.marts.contract_churn import build_contract_churn
 from crm_quality.marts.customer_value import build_customer_value
@@ -128,7 +127,6 @@ def test_a_model_no_better_than_the_baseline_is_not_published_and_says_so(monkey
 def contracts() -> Iterator[duckdb.DuckDBPyConnection]:
     with warehouse() as con:
         build(con, "golden.customer_xref")
-        backtest.create(con)
         yield con
 
 

@@ -284,7 +284,7 @@ def test_a_fit_that_misses_what_happened_is_refused() -> None:
     far_off = {"r": 5.0, "alpha": 1.0, "a": 0.5, "b": 5.0}
     fit = purchase_model.purchases_of(far_off)
     with pytest.raises(purchase_model.FitRefusedError, match="repeat purchases to date, there were 300"):
-        purchase_model._check_calibration(fit, frame)
+        purchase_model.check_calibration(fit, frame)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0, 1e9])
@@ -323,3 +323,76 @@ def test_no_borrowed_model_hides_what_customers_did_themselves() -> None:
         bought(con, [*weekly, ("org1", EXTRACT_DATE - timedelta(days=300), 5.0, "EUR")])
         # Neither party type has a model to lend.
         assert set(value(con).models.values()) == {"observed rate / observed mean"}
+
+
+def published_before(con: duckdb.DuckDBPyConnection, shop: duckdb.DuckDBPyConnection, days_ago: int) -> None:
+    """What the shop's run published, as if it had been fitted and tested so many days ago."""
+    for table, dated in (("purchase_model", "fitted_on"), ("model_backtest", "tested_on")):
+        con.register("published", shop.execute(f"from marts.{table}").df())
+        kept = ", ".join(name for name, *_ in con.execute(f"describe previous.{table}").fetchall())
+        con.execute(f"insert into previous.{table} by name select {kept} from published")
+        con.unregister("published")
+        con.execute(f"update previous.{table} set {dated} = {dated} - {days_ago}")
+
+
+def refuse(_customers: object) -> None:
+    raise purchase_model.FitRefusedError("not in this test")
+
+
+def test_models_predict_until_they_are_old_without_being_fitted_or_tested_again(
+    shop: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_quality.marts.customer_value.fit_purchases", refuse)
+    with warehouse() as con:
+        bought(con, PERSONS)
+        published_before(con, shop, days_ago=7)
+        value(con)
+        model = one(con, "from marts.purchase_model where currency = 'EUR'")
+        assert (model["fitted_on"], model["remark"]) == (EXTRACT_DATE - timedelta(days=7), None)
+        tested = {row["tested_on"] for row in rows(con, "from marts.model_backtest where model = 'value of persons'")}
+        assert tested == {EXTRACT_DATE - timedelta(days=7)}
+        query = "from marts.customer_value where currency = 'EUR' order by customer_id"
+        assert [row["clv_12m"] for row in rows(con, query)] == pytest.approx(
+            [row["clv_12m"] for row in rows(shop, query)], rel=1e-4
+        )
+
+
+def test_a_fit_that_fails_leaves_the_last_good_model_in_use_and_says_so(
+    shop: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_quality.marts.customer_value.fit_purchases", refuse)
+    with warehouse() as con:
+        bought(con, PERSONS)
+        published_before(con, shop, days_ago=60)
+        value(con)
+        model = one(con, "from marts.purchase_model where currency = 'EUR'")
+    assert (model["fitted_on"], model["model_version"]) == (EXTRACT_DATE - timedelta(days=60), OWN_MODELS)
+    assert model["remark"] == "the last good models: no purchase model of its own: not in this test"
+
+
+def test_a_backtest_shows_models_nearer_to_what_happened_than_the_past_repeated(
+    shop: duckdb.DuckDBPyConnection,
+) -> None:
+    found = rows(shop, "from marts.model_backtest where model = 'value of persons'")
+    assert {row["as_of_date"] for row in found} == {EXTRACT_DATE - timedelta(days=days) for days in (180, 360)}
+    assert {row["is_published"] for row in found} == {True}
+    for metric, better in (("purchases_mae", -1), ("value_error_by_tenth", -1), ("auc", 1), ("brier", -1)):
+        gains = [better * (row["value"] - row["baseline_value"]) for row in found if row["metric"] == metric]
+        assert sum(gains) > 0
+    tenths = [row for row in found if row["metric"] == "value" and row["as_of_date"] == found[0]["as_of_date"]]
+    assert sorted(row["bucket"] for row in tenths) == list(range(1, 11))
+
+
+def test_models_no_nearer_than_the_past_repeated_are_not_used_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A model that expects thousands of orders of everybody.
+    monkeypatch.setattr(
+        "crm_quality.marts.value_backtest.expected_purchases", lambda _fit, past, _weeks: np.full(len(past), 1e4)
+    )
+    with warehouse() as con:
+        bought(con, population(800, "EUR", 1))
+        assert value(con).models == {"person": "observed rate / observed mean"}
+        model = one(con, "from marts.purchase_model")
+        assert {row["is_published"] for row in rows(con, "from marts.model_backtest where model like 'value%'")} == {
+            False
+        }
+    assert model["remark"] == "in the backtest no nearer than what customers did in the 180 days before"

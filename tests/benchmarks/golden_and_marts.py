@@ -1,0 +1,112 @@
+"""How long golden and marts take, and how much memory, on the warehouse of a run or on many copies of it.
+
+    python tests/benchmarks/golden_and_marts.py PROJECT [COPIES]
+
+PROJECT is the folder of a finished run; its warehouse is copied, never changed. Every copy beyond the first has keys
+and customers of its own, so ten copies of 100,000 parties are 1,000,000. Not part of the tests.
+"""
+
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+import duckdb
+
+from crm_quality.assets.python_tables import PYTHON_TABLES
+from crm_quality.assets.warehouse import OpenRun
+from crm_quality.project import open_project
+from crm_quality.publish.previous import TABLES
+from crm_quality.run import Run
+from crm_quality.sql_model import load_models
+
+LAYERS = ("golden", "marts")
+COPIED = ("core", "identity", "quality")
+
+
+def main(folder: Path, copies: int, scratch: Path) -> None:
+    """Copy the warehouse, multiply it, and build both layers table by table."""
+    project = open_project(folder)
+    file = scratch / "warehouse.duckdb"
+    shutil.copy(project.warehouse, file)
+    settings = project.settings
+    with duckdb.connect(str(file), config={"memory_limit": settings.memory_limit, "threads": settings.threads}) as con:
+        con.execute(f"set temp_directory = '{scratch}'")
+        con.execute("set TimeZone = 'UTC'")
+        empty_previous(con)
+        multiply(con, copies)
+    with duckdb.connect(str(file), config={"memory_limit": settings.memory_limit, "threads": settings.threads}) as con:
+        con.execute(f"set temp_directory = '{scratch}'")
+        con.execute("set TimeZone = 'UTC'")
+        parties, lines = con.sql(
+            "select (select count(*) from core.party), (select count(*) from core.order_line)"
+        ).fetchone()
+        print(f"{parties:,} parties, {lines:,} order lines, {settings.threads} threads")
+        day = con.sql("select extract_date from meta.current_run").fetchone()[0]
+        total, cpu = build(OpenRun(con, project, [], Run("benchmark", day)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"together {total:.1f} s, {cpu:.1f} s of CPU, peak {peak:.2f} GB")
+
+
+def empty_previous(con: duckdb.DuckDBPyConnection) -> None:
+    """As on the first run: nothing was published before, so every model is fitted and tested."""
+    con.execute("drop schema if exists previous cascade; create schema previous")
+    for name, columns in TABLES.items():
+        chosen = ", ".join(f"null::{kind} as {column}" for column, kind in columns.items())
+        con.execute(f"create view previous.{name.split('.')[1]} as select {chosen} where false")
+
+
+def multiply(con: duckdb.DuckDBPyConnection, copies: int) -> None:
+    """Add copies of every table, with keys of their own."""
+    if copies == 1:
+        return
+    tables = con.execute(
+        "select schema_name, table_name from duckdb_tables() where schema_name in (select unnest(?))", [list(COPIED)]
+    ).fetchall()
+    for schema, table in tables:
+        columns = [name for name, *_ in con.execute(f"describe {schema}.{table}").fetchall()]
+        keys = [name for name in columns if name.endswith(("source_id", "customer_id", "event_id"))]
+        if keys:
+            renamed = ", ".join(f"{name} || '~' || copy as {name}" for name in keys)
+            con.execute(
+                f"insert into {schema}.{table} select data.* replace ({renamed}) from {schema}.{table} as data "
+                f"cross join range(1, {copies}) as copies (copy)"
+            )
+    con.execute("checkpoint")
+
+
+def build(run: OpenRun) -> tuple[float, float]:
+    """Seconds and CPU seconds that both layers took together; prints those of each table."""
+    steps: dict[str, tuple[set[str], Callable[[], object]]] = {
+        model.name: ({f"{schema}.{table}" for schema, table in model.reads}, lambda model=model: model.build(run.con))
+        for model in load_models()
+        if model.schema in LAYERS
+    }
+    for table in PYTHON_TABLES:
+        if table.name.split(".")[0] in LAYERS:
+            steps[table.name] = (set(table.reads), lambda table=table: table.build(run))
+    for name in steps:
+        run.con.execute(f"drop table if exists {name}")
+    started, cpu = time.perf_counter(), time.process_time()
+    done: set[str] = set()
+    while ready := sorted(
+        name for name, (reads, _) in steps.items() if name not in done and reads & set(steps) <= done
+    ):
+        for name in ready:
+            before = time.perf_counter()
+            steps[name][1]()
+            rows = run.con.sql(f"select count(*) from {name}").fetchone()[0]
+            print(f"{name:32} {rows:>12,} rows {time.perf_counter() - before:8.2f} s", flush=True)
+            done.add(name)
+    return time.perf_counter() - started, time.process_time() - cpu
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch_folder:
+        main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1, Path(scratch_folder))
