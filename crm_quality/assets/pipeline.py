@@ -82,7 +82,7 @@ def _staging_asset(sources: list[Source], name: str) -> dg.AssetsDefinition:
         for source in sources
         for source_object, definition in source.objects.items()
         if name in definition.maps
-        for feed in dict.fromkeys([source_object, *definition.maps[name].look_up])
+        for feed in dict.fromkeys([source_object, *definition.maps[name].others])
     ]
 
     def build(run: OpenRun) -> None:

@@ -1,20 +1,26 @@
 """Read one delimited text file into a table, line by line accounted for. Does not belong here: other formats, mapping."""
 
 import csv
+import tempfile
+from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import duckdb
 import numpy as np
+from duckdb.sqltypes import BIGINT
 
 from crm_quality.errors import SourceError
-from crm_quality.ingest.text_file import REPLACEMENT, Positions, Text, as_text, lines_at
+from crm_quality.ingest.text_file import CHUNK, REPLACEMENT, Positions, Text, as_text, lines_at
 from crm_quality.sources.layout import Format
 from crm_quality.warehouse import literal, quoted, scalar
 
 # A field longer than this is a file that lost a quote, not a value.
 _MAX_LINE = 8 << 20
+# A smaller file is one piece to DuckDB: it has no use for parallel readers.
+_LARGE = 32 << 20
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -33,6 +39,7 @@ class _Header:
     names: list[str]
     delimiter: str
     lines: int  # physical lines up to its end
+    records: int  # the same as DuckDB counts what it skips: a header with line breaks in it is one
 
 
 def read_csv(
@@ -46,15 +53,46 @@ def read_csv(
     """
     with as_text(file, shape.encoding, scratch) as text:
         header = _read_header(text.path, shape, shown)
-        _parse(con, text.path, shape, header)
-        if len(header.names) == 1:
-            # Of a single column DuckDB makes records of blank lines as well.
-            con.execute(
-                f"create or replace temp table parsed as from parsed where {quoted(header.names[0])} is not null"
-            )
-        blank = text.blank[text.blank > header.lines]
-        taken = _collect_rejects(con, text.path, blank, text.lines)
-    return header.names, _account(con, text, header, np.union1d(blank, taken), shape.encoding)
+        large = text.path.stat().st_size > _LARGE
+        if large and _head_is_sound(con, text, shape, header, shown, scratch):
+            count = _read(con, text, shape, header, parallel=True)
+            if not count.rejected and not count.unaccounted:
+                return header.names, count
+        # Where lines are broken, DuckDB's parallel readers lose some, and take others for their neighbours.
+        return header.names, _read(con, text, shape, header)
+
+
+def _read(
+    con: duckdb.DuckDBPyConnection, text: Text, shape: Format, header: _Header, parallel: bool = False
+) -> LineCount:
+    _parse(con, text.path, shape, header, parallel)
+    if len(header.names) == 1:
+        # Of a single column DuckDB makes records of blank lines as well.
+        con.execute(f"create or replace temp table parsed as from parsed where {quoted(header.names[0])} is not null")
+    blank = text.blank[text.blank > header.lines]
+    covered = _collect_rejects(con, text.path, blank, text.lines)
+    return _account(con, text, shape, header, np.union1d(blank, covered))
+
+
+def _head_is_sound(
+    con: duckdb.DuckDBPyConnection, text: Text, shape: Format, header: _Header, shown: str, scratch: Path | None
+) -> bool:
+    """Whether every line at the head of a large file parses. Raises SourceError where most do not.
+
+    DuckDB keeps about 1 KB in memory for every broken line until it has read the whole file.
+    """
+    with text.path.open("rb") as stream, tempfile.NamedTemporaryFile(suffix=".csv", dir=scratch) as head:
+        head.write(stream.read(CHUNK).rpartition(b"\n")[0])
+        head.flush()
+        with as_text(Path(head.name), "utf-8", scratch) as start:
+            count = _read(con, start, shape, header)
+    if count.rejected > count.lines / 2:
+        line, reason = con.execute("select line, reason from incoming_reject order by line limit 1").fetchall()[0]
+        raise SourceError(
+            f"{shown}, line {line}: this line and most others do not parse: {reason}. "
+            "Correct `format` of the source (delimiter, quote, skip_lines), or ask for the export again."
+        )
+    return count.rejected <= 1  # a quote may be open where the head was cut off
 
 
 def read_lines(con: duckdb.DuckDBPyConnection, file: Path, encoding: str, scratch: Path | None) -> int:
@@ -64,7 +102,7 @@ def read_lines(con: duckdb.DuckDBPyConnection, file: Path, encoding: str, scratc
     """
     with as_text(file, encoding, scratch) as text:
         # U+001F, the unit separator, does not stand in JSON text, so each line is one field.
-        _parse(con, text.path, Format(quote="", delimiter="\x1f"), _Header(["text"], "\x1f", 0))
+        _parse(con, text.path, Format(quote="", delimiter="\x1f"), _Header(["text"], "\x1f", 0, 0), parallel=True)
         con.execute(
             "create or replace temp table parsed as select rowid + 1 as _line, text from parsed where text is not null"
         )
@@ -138,7 +176,7 @@ def _read_header(file: Path, shape: Format, shown: str) -> _Header:
         raise SourceError(
             f"{at}: a quote that never ends makes other lines part of the header. Ask for the export again."
         )
-    return _Header(unique_names(header), delimiter, above + blank + reader.line_num)
+    return _Header(unique_names(header), delimiter, above + blank + reader.line_num, above + blank + 1)
 
 
 def _first_line(stream: TextIO) -> tuple[str, int]:
@@ -154,15 +192,15 @@ def _likely_delimiter(line: str, quote: str) -> str:
     return max(_DELIMITERS, key=lambda d: len(next(csv.reader([line], delimiter=d, quotechar=quotechar), [])))
 
 
-def _parse(con: duckdb.DuckDBPyConnection, file: Path, shape: Format, header: _Header) -> None:
+def _parse(con: duckdb.DuckDBPyConnection, file: Path, shape: Format, header: _Header, parallel: bool) -> None:
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header.names)
     con.execute("drop table if exists reject_line; drop table if exists reject_scan")
     con.execute(
         f"""create or replace temp table parsed as
-        select * from read_csv({literal(str(file))}, auto_detect = false, header = false, skip = {header.lines},
+        select * from read_csv({literal(str(file))}, auto_detect = false, header = false, skip = {header.records},
             delim = {literal(header.delimiter)}, quote = {literal(shape.quote)}, escape = {literal(shape.quote)},
             columns = {{{columns}}}, max_line_size = {_MAX_LINE}, null_padding = false, allow_quoted_nulls = {str(len(header.names) > 1).lower()}, strict_mode = true,
-            compression = 'none', store_rejects = true, rejects_table = 'reject_line', rejects_scan = 'reject_scan')"""
+            parallel = {parallel}, compression = 'none', store_rejects = true, rejects_table = 'reject_line', rejects_scan = 'reject_scan')"""
     )
 
 
@@ -187,22 +225,26 @@ def _collect_rejects(con: duckdb.DuckDBPyConnection, file: Path, blank: Position
     height = np.asarray(found["height"], dtype=np.int64)
     # Where the reader reports the blank line before a record, the record starts on the next that is not.
     start = first - np.searchsorted(blank, first, side="right") + np.isin(first, blank)
-    start_line = _physical(start - 1, blank)
-    con.register("start_line", {"line": start_line})
+    con.register("start_line", {"line": _physical(start - 1, blank)})
     con.execute(
         "create or replace temp table incoming_reject as "
         "select s.line, column_name, reason, content from start_line s positional join reject_record"
     )
     con.unregister("start_line")
     con.execute("drop table reject_record")
-    covered = np.unique(np.concatenate([np.empty(0, np.int64), *map(np.arange, start, start + height)]))
+    ends = np.cumsum(height)
+    covered = np.unique(np.arange(height.sum()) + np.repeat(start - ends + height, height))
     lines = _physical(covered - 1, blank)
     return lines[lines <= last]
 
 
 def _physical(index: Positions, excluded: Positions) -> Positions:
     """The physical line of the n-th (from 0) line that is not in the sorted `excluded`."""
-    return index + 1 + np.searchsorted(_before(excluded), index, side="right")
+    return _after(index, _before(excluded))
+
+
+def _after(index: Positions, before: Positions) -> Positions:
+    return index + 1 + np.searchsorted(before, index, side="right")
 
 
 def _before(excluded: Positions) -> Positions:
@@ -210,37 +252,35 @@ def _before(excluded: Positions) -> Positions:
     return excluded - 1 - np.arange(len(excluded))
 
 
-def _account(con: duckdb.DuckDBPyConnection, text: Text, header: _Header, taken: Positions, encoding: str) -> LineCount:
+def _account(con: duckdb.DuckDBPyConnection, text: Text, shape: Format, header: _Header, taken: Positions) -> LineCount:
     """Make `incoming` of `parsed` with line numbers: the rows are in the order of the file.
 
-    `taken` are the lines below the header that are blank or rejected; the records stand on all others.
+    `taken` are the lines below the header that are blank or rejected; the records stand on all others. Only the
+    numbers go through a window, and as a stream, so that a file of any size fits.
     """
     records = scalar(con, "select count(*) from parsed")
     available = text.lines - header.lines - len(taken)
-    rows, consumed = "select rowid as _at, * from parsed", records
+    consumed, numbered = records, f"select rowid + {1 + header.lines} as _line, * from parsed"
     if available != records:
         # Line breaks may stand inside quotes; blank lines among them are no lines of their own.
-        breaks = " + ".join(f"coalesce(len(regexp_extract_all({quoted(n)}, '[\\r\\n]+')), 0)" for n in header.names)
-        rows = (
-            "select coalesce(sum(_height) over (order by _row rows between unbounded preceding and 1 preceding), 0)::bigint "
-            f"as _at, * exclude (_row, _height) from (select 1 + {breaks} as _height, rowid as _row, * from parsed)"
+        breaks = " + ".join(
+            f"case when contains({quoted(name)}, chr(10)) then len(regexp_extract_all({quoted(name)}, '[\\r\\n]+')) else 0 end"
+            for name in header.names
         )
-        consumed = scalar(con, f"select sum(1 + {breaks}) from parsed")
-    numbered = f"select least(_at + 1 + {header.lines}, {text.lines}) as _line, * exclude (_at) from ({rows})"
-    if len(taken):
-        shifts = _before(taken - header.lines)
-        con.register("shift", {"starts": np.append(-1, shifts), "lines": np.arange(len(shifts) + 1)})
-        # A count that does not add up is reported; the number must still be a line of the file.
-        numbered = (
-            f"select least(_at + 1 + {header.lines} + shift.lines, {text.lines}) as _line, rows.* exclude (_at) "
-            f"from ({rows}) as rows asof join (select starts, max(lines) as lines from shift group by starts) as shift "
-            "on rows._at >= shift.starts"
-        )
-    if len(taken) or available != records:
-        con.execute(f"create or replace temp table placed as {numbered}")
-        numbered = "from placed"
+        con.execute(f"create or replace temp table height as select 1 + {breaks} as lines from parsed")
+        consumed = scalar(con, "select sum(lines) from height")
+        _place(con, "select sum(lines) over (rows unbounded preceding) - lines as nth from height", header, text, taken)
+        con.execute("drop table height")
+        numbered = "from placed positional join parsed"
+    elif len(taken):
+        _place(con, "select rowid as nth from parsed", header, text, taken)
+        numbered = "from placed positional join parsed"
     con.execute(f"create or replace temp view numbered as {numbered}")
-    _reject_bad_text(con, header.names, text, encoding)
+    _reject_bad_text(con, header.names, text, shape.encoding)
+    if consumed < available and _reject_open_end(
+        con, text.path, shape, int(header.lines + _physical(np.array([consumed]), taken - header.lines)[0])
+    ):
+        consumed = available
     rejected = scalar(con, "select count(*) from incoming_reject")
     return LineCount(
         lines=text.lines - len(text.blank),
@@ -248,6 +288,45 @@ def _account(con: duckdb.DuckDBPyConnection, text: Text, header: _Header, taken:
         rejected=rejected,
         unaccounted=available - consumed,
     )
+
+
+def _reject_open_end(con: duckdb.DuckDBPyConnection, file: Path, shape: Format, line: int) -> bool:
+    """Reject what stands from a line to the end of the file if a quote is open there, of which DuckDB says nothing.
+
+    Only if the last record stands where it should: else the missing lines are others.
+    """
+    last = con.execute("select _line, * exclude (_line) from numbered order by _line desc limit 1").fetchone()
+    at, first = (last[0], (last[1] or "").split("\n")[0]) if last else (line, "")
+    with file.open("rb") as stream:
+        deque(islice(stream, at - 1), maxlen=0)
+        before = "".join(text.decode("utf-8", "replace") for text in islice(stream, line - at))
+        rest = stream.read(_MAX_LINE).decode("utf-8", "replace")
+    if (
+        not shape.quote
+        or rest.count(shape.quote) % 2 == 0
+        or not before.replace(shape.quote, "").startswith(first.replace(shape.quote, ""))
+    ):
+        return False
+    reason = "UNQUOTED VALUE: a quote that never ends takes in the rest of the file."
+    con.execute("insert into incoming_reject values (?, null, ?, ?)", [line, reason, rest.strip("\r\n")])
+    return True
+
+
+def _place(con: duckdb.DuckDBPyConnection, nth: str, header: _Header, text: Text, taken: Positions) -> None:
+    """Make `placed`, the physical `_line` of each record, from which (from 0) of the lines not taken it starts on."""
+
+    before = _before(taken - header.lines)
+
+    def physical_line(nth: Any) -> Any:
+        line = header.lines + _after(nth.to_numpy(), before)
+        # A count that does not add up is reported; the number must still be a line of the file.
+        return np.minimum(line, text.lines)
+
+    con.create_function("physical_line", physical_line, [BIGINT], BIGINT, type="arrow")
+    try:
+        con.execute(f"create or replace temp table placed as select physical_line(nth::bigint) as _line from ({nth})")
+    finally:
+        con.remove_function("physical_line")
 
 
 def _reject_bad_text(con: duckdb.DuckDBPyConnection, names: list[str], text: Text, encoding: str) -> None:

@@ -20,6 +20,8 @@ def load_query(
 ) -> bool:
     """Ask the database and put its answer into raw as the lines of `day`, in place of what was there.
 
+    Where the object has `changes` and a day before was loaded, only these are asked for, and are an increment.
+
     A database tells only how it is now, so a day before one that was loaded already is left as it is: returns False.
     Raises SourceError, with the server's own words, when that day was never loaded or the database does not answer.
     """
@@ -48,22 +50,29 @@ def load_query(
             f"database, is not set. It is named in sources/{source.name}.yaml."
         )
     shown = f"{source.database.type}:{source.name}.{name}"
-    names = _ask(con, source, name, day, source.database, connection)
+    entry = source.objects[name]
+    since = con.execute(
+        "select max(extract_date) from meta.loaded_file where source_system = ? and source_object = ? "
+        "and extract_date < ?",
+        [source.name, name, day],
+    ).fetchall()[0][0]
+    role, query = ("increment", entry.changes) if entry.changes and since else ("snapshot", entry.query)
+    query = query.replace("{date}", day.isoformat()).replace("{since}", (since or day).isoformat())
+    names = _ask(con, source, name, query, source.database, connection)
     try:
         forget()
         records = scalar(con, "select count(*) from incoming")
         count = LineCount(lines=records, records=records, rejected=0, unaccounted=0)
-        add_lines(con, Loaded(source, name, day, shown, "snapshot", "", f"{day}"), names, count)
+        add_lines(con, Loaded(source, name, day, shown, role, "", f"{day}"), names, count)
     finally:
         con.execute("drop table if exists answer")
     return True
 
 
 def _ask(
-    con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date, database: Database, connection: str
+    con: duckdb.DuckDBPyConnection, source: Source, name: str, query: str, database: Database, connection: str
 ) -> list[str]:
     """Make `incoming` of the answer; returns its columns. The server runs the query as it is written, read-only."""
-    query = source.objects[name].query.replace("{date}", day.isoformat())
     load_extension(con, f"{database.type}_scanner")
     try:
         con.execute(f"attach {literal(connection)} as asked (type {database.type}, read_only)")

@@ -158,7 +158,7 @@ def changed_since_loaded(
 def state_since(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date) -> date:
     """The first day whose lines are part of the state of `day`: the newest snapshot, or the day itself."""
     source_object = source.objects[name]
-    if not (source_object.increments or source_object.deletes):
+    if not (source_object.increments or source_object.deletes or source_object.changes):
         return day
     row = con.execute(
         "select coalesce(max(extract_date) filter (role = 'snapshot' and records > 0), min(extract_date)) "

@@ -145,6 +145,9 @@ def _select(
             text = typed = "null::varchar"
         else:
             values = [_value(headers[header], shape) for header in found_parts]
+            if spec.labels:
+                words = _labels(con, source, name, spec.labels, found_parts[0], day)
+                spec = spec.model_copy(update={"values": words | spec.values})
             text = _text(spec, values)
             if column == "source_id":
                 text = f"nullif(trim({text}), '')"  # blanks around it do not make another record
@@ -210,7 +213,7 @@ def _join(
     Of several lines with the same key the one with the smallest hash counts: whichever comes first in no file.
     """
     theirs = header_of(con, source, other, day)
-    pairs = [(find([their], theirs), find([mine], headers)) for their, mine in keys.items()]
+    pairs = [(find([their], theirs), find(mine.split("|"), headers)) for their, mine in keys.items()]
     if not all(their and mine for their, mine in pairs):
         return ""
     alias = quoted(other)
@@ -226,6 +229,24 @@ def _join(
         f"where {_state(con, source, other, day, '_extract_date')} "
         f"qualify row_number() over (partition by {key} order by _extract_date desc, _row_hash, _file, _line) = 1) as {alias} on {on}"
     )
+
+
+def _labels(
+    con: duckdb.DuckDBPyConnection, source: Source, name: str, other: str, header: str, day: date
+) -> dict[str, str]:
+    """The words for the codes of a header; of words in several languages, the first in the alphabet."""
+    theirs = header_of(con, source, other, day)
+    wanted = [find([one], theirs) for one in ("objecttypecode", "attributename", "attributevalue", "value")]
+    if not all(wanted):
+        return {}
+    of, attribute, code, word = (f"trim({quoted(one or '')})" for one in wanted)
+    rows = con.execute(
+        f"select {code}, min({word}) from raw.{quoted(source.raw_table(other))} "
+        f"where {_state(con, source, other, day, '_extract_date')} "
+        f"and lower({of}) = lower(?) and lower({attribute}) = lower(?) group by all order by all",
+        [name, header],
+    ).fetchall()
+    return {code: word for code, word in rows if code and word}
 
 
 def _value(reference: str, shape: Format) -> str:

@@ -69,5 +69,6 @@ def _missing(source: Source, table: str, mapping: Mapping, headers: list[str]) -
                 yield MissingColumn(table, column, names, closest(names[0], headers), spec.optional)
     keys = {key: not source.objects[name].required for name, on in mapping.look_up.items() for key in on.values()}
     for key, optional in (keys | dict.fromkeys(mapping.where, False)).items():
-        if not is_elsewhere(key) and find([key], headers) is None:
-            yield MissingColumn(table, key, (key,), closest(key, headers), optional)
+        names = tuple(key.split("|"))
+        if not is_elsewhere(key) and find(names, headers) is None:
+            yield MissingColumn(table, key, names, closest(names[0], headers), optional)

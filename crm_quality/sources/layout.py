@@ -62,7 +62,8 @@ class Column(_Strict):
     alternatives, joined with `join`), `constant`, or for a number `formula` (arithmetic over headers, such as
     "{quantity} * {unit price} / 100"). Then `extract` (a regular expression: only what it matches is kept),
     `remove` (what it matches is taken out) and `values` (old: new; "" stands for no value, "*" for any other)
-    are applied, in a formula to what goes into it.
+    are applied, in a formula to what goes into it. `labels` names an object of the same source that spells out
+    codes as Dataverse's stringmap does: objecttypecode, attributename (the header), attributevalue (the code), value.
     """
 
     column: Names = ()
@@ -73,6 +74,7 @@ class Column(_Strict):
     extract: str | None = None
     remove: str | None = None
     values: dict[str, str | None] = {}
+    labels: str = ""
     optional: bool = False
 
     @model_validator(mode="after")
@@ -101,7 +103,8 @@ class Mapping(_Strict):
 
     `where` (header: regular expression that its whole value matches) chooses lines. `look_up` (object of the same
     source: {its header: header here}) brings in the headers of another object as `object.header`: its line with the
-    same key (with `any_case`, as for e-mail addresses, whatever its case). A column whose header is missing is a problem unless it is `optional`; where `needs` is given, only the
+    same key (with `any_case`, as for e-mail addresses, whatever its case), the header here with alternatives as
+    "Record ID|vid". A column whose header is missing is a problem unless it is `optional`; where `needs` is given, only the
     columns it lists are not optional.
     """
 
@@ -131,6 +134,11 @@ class Mapping(_Strict):
             for name, column in value["columns"].items()
         }
         return {**value, "columns": columns}
+
+    @property
+    def others(self) -> dict[str, None]:
+        """The objects of the same source that it takes something from, in order."""
+        return dict.fromkeys([*self.look_up, *(spec.labels for spec in self.columns.values() if spec.labels)])
 
     def looks_up(self, name: str, header: str) -> bool:
         """Whether `header` is one of the looked-up object `name`."""
@@ -183,7 +191,8 @@ class SourceObject(_Strict):
     `files` are full snapshots. `increments` are files of what was changed since the day before, `deletes` files that
     list the ids that are gone; a line of an increment whose headers match `deleted_when` (header: regular expression)
     is a deletion as well. The state of a day is its newest snapshot and everything after it. A `query` is what to
-    ask a source that is a database; `{date}` in it is the day of the run.
+    ask a source that is a database; `{date}` in it is the day of the run. Once that was answered, `changes` is asked
+    instead: what was changed on or after `{since}`, the day that was loaded last.
     """
 
     files: Names = ()
@@ -191,6 +200,7 @@ class SourceObject(_Strict):
     deletes: Names = ()
     deleted_when: dict[str, str] = {}
     query: str = ""
+    changes: str = ""
     required: bool = True
     sheet: str | None = None
     mail: Mail | None = Field(default=None, description="how mbox and EML files are read")
@@ -201,6 +211,8 @@ class SourceObject(_Strict):
     def _known_names(self) -> "SourceObject":
         if bool(self.query) == bool(self.files or self.increments):
             raise ValueError("give either `files` (or `increments`) or, of a database, a `query`")
+        if self.changes and not self.query:
+            raise ValueError("`changes` needs a `query`: what to ask on the first day")
         for name, mapping in self.maps.items():
             if name not in canonical():
                 raise ValueError(f"'{name}' is not a canonical object; allowed: {', '.join(canonical())}")
@@ -247,7 +259,7 @@ class Source(_Strict):
     def _known_look_ups(self) -> "Source":
         for name, source_object in self.objects.items():
             for mapping in source_object.maps.values():
-                unknown = set(mapping.look_up) - set(self.objects)
+                unknown = set(mapping.others) - set(self.objects)
                 if unknown:
                     raise ValueError(
                         f"{name} looks up {sorted(unknown)}; the objects of this source are {', '.join(self.objects)}"
