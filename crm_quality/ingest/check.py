@@ -262,7 +262,9 @@ def _unused(source: Source, name: str, headers: list[str]) -> list[str]:
         for mapping in entry.maps.values():
             names = [alternatives for spec in mapping.columns.values() for alternatives in spec.parts]
             if other == name:
-                keys = [key for pairs in mapping.look_up.values() for value in pairs.values() for key in value.split("|")]
+                keys = [
+                    key for pairs in mapping.look_up.values() for value in pairs.values() for key in value.split("|")
+                ]
                 taken = [find(alternatives, headers) for alternatives in names]
                 used |= {fold(header) for header in [*taken, *mapping.where, *keys] if header}
             if name in mapping.look_up:
