@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 import duckdb
 import numpy as np
+from duckdb.func import ARROW
 from duckdb.sqltypes import BIGINT
 
 from crm_quality.errors import SourceError
@@ -322,7 +323,7 @@ def _place(con: duckdb.DuckDBPyConnection, nth: str, header: _Header, text: Text
         # A count that does not add up is reported; the number must still be a line of the file.
         return np.minimum(line, text.lines)
 
-    con.create_function("physical_line", physical_line, [BIGINT], BIGINT, type="arrow")
+    con.create_function("physical_line", physical_line, [BIGINT], BIGINT, type=ARROW)
     try:
         con.execute(f"create or replace temp table placed as select physical_line(nth::bigint) as _line from ({nth})")
     finally:

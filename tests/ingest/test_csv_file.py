@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crm_quality.errors import SourceError
+from crm_quality.ingest import csv_file
 from crm_quality.ingest.csv_file import LineCount, ends_inside_a_line, read_csv
 from crm_quality.sources.layout import Format
 
@@ -108,3 +109,23 @@ def test_no_line_of_a_damaged_file_is_lost_or_counted_twice(tmp_path, rows, at, 
         line for (line,) in con.sql("select _line from incoming union all select line from incoming_reject").fetchall()
     ]
     assert len(lines) == len(set(lines))
+
+
+def test_of_a_large_file_with_many_broken_quotes_every_line_is_accounted_for(tmp_path):
+    """DuckDB's parallel readers lose tens of thousands of lines of such a file."""
+    lines = [f'{i},"a ""quoted"" name\nof two lines",{i % 7}' for i in range(3000)]
+    lines[700::1000] = ['7,na"me,1', '8,"na"me",1', "9,too few"]
+    block = ("\n".join(lines) + "\n").encode()
+    copies = 330
+    con, _, count = read(tmp_path, b"id,name,x\n" + block * copies)
+    assert (tmp_path / "f.csv").stat().st_size > 36_000_000
+    assert (count.records, count.rejected, count.unaccounted) == (2998 * copies, 2 * copies, 0)
+    # Line 702 of the first block stands on line 2 + 2 * 700.
+    firsts = con.sql("select line, content from incoming_reject order by line limit 2").fetchall()
+    assert firsts == [(3401, '8,"na"me",1'), (5400, "9,too few")]
+
+
+def test_a_large_file_most_of_whose_lines_do_not_parse_is_refused_with_its_first_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "_LARGE", 0)
+    with pytest.raises(SourceError, match=r"f.csv, line 2: this line and most others do not parse: TOO MANY COLUMNS"):
+        read(tmp_path, b"id,name\n1,a,x\n2,b,x\n3,c\n4,d,x\n")
