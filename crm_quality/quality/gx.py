@@ -1,30 +1,49 @@
 """Great Expectations on the run's own DuckDB connection. Belongs here: its context, quirks and verdicts.
 
-Does not belong here: what becomes of a verdict. Importing Great Expectations takes seconds, so that every
-import of it stands inside the function that needs it.
+Does not belong here: what becomes of a verdict, how a metric is computed. Importing Great Expectations takes
+seconds, so that every import of it stands inside the function that needs it.
 """
 
+import importlib
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from crm_quality.quality.suites import UNEXPECTED_ROWS, Check, Suite
+from crm_quality.quality.suites import Check
+
+FAILING = "temp.failing_row"
 
 if TYPE_CHECKING:
     from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
-    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.validator.validator import Validator
+
+
+@dataclass(frozen=True)
+class Question:
+    """What Great Expectations is asked: a check of a relation (`schema.name`) whose rows `key` identifies.
+
+    For a rule in SQL, `rows` is the query of the rows to keep in FAILING.
+    """
+
+    check: Check
+    relation: str
+    key: tuple[str, ...]
+    rows: str | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What Great Expectations says of one check; failing_rows selects its failing rows, if it has any."""
+    """What Great Expectations says of one check.
+
+    failing_rows selects the failing rows of a check of columns; None if there are none, or a rule has kept them.
+    """
 
     success: bool
     failing_rows: str | None = None
@@ -41,174 +60,94 @@ def shared_context() -> "EphemeralDataContext":
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    _teach_metrics()
+    importlib.import_module("crm_quality.quality.gx_metrics")
     return context
 
 
-def _teach_metrics() -> None:
-    """Metrics that Great Expectations lacks for DuckDB, or has in a form that would read rows into Python."""
-    import sqlalchemy as sa
-    from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
-    from great_expectations.expectations.metrics.map_metric_provider.column_condition_partial import (
-        column_condition_partial,
-    )
-    from great_expectations.expectations.metrics.map_metric_provider.column_map_metric_provider import (
-        ColumnMapMetricProvider,
-    )
-    from great_expectations.expectations.metrics.metric_provider import metric_value
-    from great_expectations.expectations.metrics.query_metrics.query_table.query_table import QueryTable
+def validate(con: duckdb.DuckDBPyConnection, questions: Sequence[Question]) -> dict[Check, Verdict]:
+    """Great Expectations' verdict on every check.
 
-    # It warns of every metric that is replaced, which here is the purpose.
-    logging.getLogger("great_expectations.expectations.registry").setLevel(logging.ERROR)
-
-    class MatchRegex(ColumnMapMetricProvider):
-        condition_metric_name = "column_values.match_regex"
-        condition_value_keys = ("regex",)
-
-        @column_condition_partial(engine=SqlAlchemyExecutionEngine)
-        def _sqlalchemy(cls, column, regex, **kwargs):  # type: ignore[no-untyped-def]  # noqa: N805
-            return sa.func.regexp_matches(column, regex)
-
-    class NotMatchRegex(ColumnMapMetricProvider):
-        condition_metric_name = "column_values.not_match_regex"
-        condition_value_keys = ("regex",)
-
-        @column_condition_partial(engine=SqlAlchemyExecutionEngine)
-        def _sqlalchemy(cls, column, regex, **kwargs):  # type: ignore[no-untyped-def]  # noqa: N805
-            return sa.not_(sa.func.regexp_matches(column, regex))
-
-    class NoRows(QueryTable):
-        """The rows themselves are never wanted, only their number."""
-
-        metric_name = "unexpected_rows_query.table"
-        value_keys = ("unexpected_rows_query",)
-
-        @metric_value(engine=SqlAlchemyExecutionEngine)
-        def _sqlalchemy(cls, *args, **kwargs):  # type: ignore[no-untyped-def]  # noqa: N805
-            return []
-
-
-@contextmanager
-def warehouse_datasource(con: duckdb.DuckDBPyConnection) -> Iterator["SQLDatasource"]:
-    """A data source on the run's own connection, gone afterwards.
-
-    Every cursor is closed with it: one that stays open would keep the file open after the run.
+    Questions on one relation are asked together. Rules in SQL name their relation themselves, so that they all go
+    with the first. Not through a data source: Great Expectations writes its whole configuration as YAML for each.
     """
-    from duckdb_sqlalchemy import ConnectionWrapper
-
-    cursors: list[duckdb.DuckDBPyConnection] = []
-
-    def connect() -> Any:
-        cursors.append(con.cursor())
-        return ConnectionWrapper(cursors[-1])
-
     context = shared_context()
-    name = "warehouse"
-    datasource: SQLDatasource = context.data_sources.add_or_update_sql(  # type: ignore[call-arg]
-        name,
-        connection_string="duckdb:///:memory:",
-        create_temp_table=False,
-        kwargs={
-            "isolation_level": "AUTOCOMMIT",
-            "skip_autocommit_rollback": True,
-            "pool_reset_on_return": None,
-            "creator": connect,
-        },
-    )
-    try:
-        yield datasource
-    finally:
-        datasource.get_engine().dispose()
-        context.data_sources.delete(name)
-        for cursor in cursors:
-            cursor.close()
+    from great_expectations.validator.validator import Validator
 
+    from crm_quality.quality.gx_metrics import RunEngine
 
-def validate(datasource: "SQLDatasource", suite: Suite, relations: Mapping[Check, str]) -> dict[Check, Verdict]:
-    """Great Expectations' verdict on every check, each on its relation: the suite's table or a view of it.
-
-    Checks of one relation are validated together. Rules in SQL name their relation themselves, so that they
-    are all validated with the table: a batch of its own costs as much as five checks.
-    """
-    batches: dict[str, list[Check]] = defaultdict(list)
-    for check, relation in relations.items():
-        batches[suite.table if check.expectation == UNEXPECTED_ROWS else relation].append(check)
+    batches: dict[str, list[Question]] = defaultdict(list)
+    for question in questions:
+        batches[questions[0].relation if question.rows else question.relation].append(question)
     verdicts: dict[Check, Verdict] = {}
-    for name, checks in batches.items():
-        schema, table = name.split(".")
-        asset = datasource.add_table_asset(name, table_name=table, schema_name=schema)
-        batch = asset.add_batch_definition_whole_table("all").get_batch()
-        verdicts |= _validate_batch(batch, suite, {check: relations[check] for check in checks})
+    with RunEngine.on(con) as engine:
+        validator = Validator(execution_engine=engine, data_context=context)
+        for relation, asked in batches.items():
+            engine.load(relation)
+            verdicts |= _verdicts(validator, relation, asked)
     return verdicts
 
 
-def _validate_batch(batch: Any, suite: Suite, relations: Mapping[Check, str]) -> dict[Check, Verdict]:
+def _verdicts(validator: "Validator", relation: str, questions: Sequence[Question]) -> dict[Check, Verdict]:
     """One validation. Its queries are shared: what one broken check takes with it is then run alone."""
-    verdicts = _validate_together(batch, suite, relations)
-    broken = [check for check, verdict in verdicts.items() if verdict.error]
-    if broken and len(relations) > 1:
-        for check in broken:
-            verdicts |= _validate_together(batch, suite, {check: relations[check]})
+    verdicts = _validate_together(validator, relation, questions)
+    broken = [question for question in questions if verdicts[question.check].error]
+    if len(questions) > 1:
+        for question in broken:
+            verdicts |= _validate_together(validator, relation, [question])
     return verdicts
 
 
-def _validate_together(batch: Any, suite: Suite, relations: Mapping[Check, str]) -> dict[Check, Verdict]:
-    from great_expectations.core import ExpectationSuite
-
+def _validate_together(validator: "Validator", relation: str, questions: Sequence[Question]) -> dict[Check, Verdict]:
     verdicts = {}
-    expectations = []
-    for check, relation in relations.items():
+    configurations = []
+    for question in questions:
         try:
-            expectations.append(_expectation(check, relation))
+            configurations.append(_configuration(question, relation))
         except Exception as error:  # pydantic's, or Great Expectations' own: the suite's author must see it
-            verdicts[check] = Verdict(False, error=without_values(str(error)))
-    result = batch.validate(
-        ExpectationSuite(name=suite.table, expectations=expectations),
-        result_format={
-            "result_format": "BOOLEAN_ONLY",
-            "unexpected_index_column_names": list(suite.key),
-            "return_unexpected_index_query": True,
-        },
-    )
-    by_id = {check.check_id: check for check in relations}
-    for entry in result.results:
-        check = by_id[entry.expectation_config.meta["check_id"]]
-        error_text = _error_of(entry.exception_info)
-        query = (entry.result or {}).get("unexpected_index_query")
-        verdicts[check] = Verdict(
-            bool(entry.success) and not error_text,
-            _failing_rows(suite, relations[check], check, query),
-            error_text,
-        )
+            verdicts[question.check] = Verdict(False, error=without_values(str(error)))
+    by_id = {question.check.check_id: question for question in questions}
+    for result in validator.graph_validate(configurations, {"result_format": "BOOLEAN_ONLY"}):
+        configuration = result.expectation_config
+        assert configuration is not None
+        question = by_id[configuration.meta["check_id"]]
+        error_text = _error_of(result.exception_info)
+        success = bool(result.success) and not error_text
+        rows = None
+        if not error_text and not question.rows and (not success or question.check.kwargs.get("mostly", 1) < 1):
+            rows = _failing_rows(validator, question, configuration)
+        verdicts[question.check] = Verdict(success, rows, error_text)
     return verdicts
 
 
-def _expectation(check: Check, relation: str) -> Any:
+def _configuration(question: Question, relation: str) -> "ExpectationConfiguration":
+    """The expectation for Great Expectations, which has accepted it. The row condition is in the relation already.
+
+    {batch} is put in beforehand: Great Expectations puts in a subquery with an alias of its own, which forbids every
+    other alias; it only asks to find {batch} somewhere.
+    """
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.metadata_types import FailureSeverity
 
-    return ExpectationConfiguration(
+    from crm_quality.quality.gx_metrics import made_once
+
+    check = question.check
+    made_once(check.expectation)
+    kwargs = {key: value for key, value in check.kwargs.items() if key != "row_condition"}
+    if question.rows:
+        query = question.rows.replace("{", "{{").replace("}", "}}")
+        kwargs["unexpected_rows_query"] = f"{query} /* {{batch}} */"
+    configuration = ExpectationConfiguration(
         type=check.expectation,
-        kwargs=_kwargs(check, relation),
+        kwargs={**kwargs, "batch_id": relation},
         meta={"check_id": check.check_id},
         severity=FailureSeverity(check.severity),
-    ).to_domain_obj()
+    )
+    configuration.to_domain_obj()
+    return configuration
 
 
-def _kwargs(check: Check, relation: str) -> dict[str, Any]:
-    """The arguments for Great Expectations: the row condition is in the relation already.
-
-    {batch} is put in here, because Great Expectations puts in a subquery with an alias of its own, which
-    forbids every other alias; it only asks to find {batch} somewhere.
-    """
-    kwargs = {key: value for key, value in check.kwargs.items() if key != "row_condition"}
-    if check.expectation == UNEXPECTED_ROWS:
-        query = _unexpected_rows(check, relation).replace("{", "{{").replace("}", "}}")
-        kwargs["unexpected_rows_query"] = f"{query} /* {{batch}} */"
-    return kwargs
-
-
-def _unexpected_rows(check: Check, relation: str) -> str:
+def rule(check: Check, relation: str) -> str:
+    """The query of a rule in SQL, on its relation."""
     return str(check.kwargs["unexpected_rows_query"]).format(batch=relation).rstrip("; \n")
 
 
@@ -229,13 +168,29 @@ def without_values(message: str) -> str:
     return " ".join(message.split())[:500]
 
 
-def _failing_rows(suite: Suite, relation: str, check: Check, index_query: str | None) -> str | None:
+def _failing_rows(validator: "Validator", question: Question, configuration: "ExpectationConfiguration") -> str | None:
     """The query of a check's failing rows; None where the check is about the table as a whole."""
-    if check.expectation == UNEXPECTED_ROWS:
-        return _unexpected_rows(check, relation)
+    from great_expectations.expectations.registry import get_metric_kwargs
+    from great_expectations.validator.metric_configuration import MetricConfiguration
+
+    from crm_quality.quality.gx_metrics import repeated_rows
+
+    check = question.check
     if check.expectation == "expect_compound_columns_to_be_unique":
-        # Great Expectations' own query joins every row with every duplicate and has an unbound parameter.
-        columns = ", ".join(check.kwargs["column_list"])
-        twice = f"select {columns} from {relation} group by {columns} having count(*) > 1"
-        return f"select {', '.join(suite.key)} from {relation} where ({columns}) in ({twice})"
-    return index_query.rstrip("; \n") if index_query else None
+        return repeated_rows(question.relation, check.kwargs["column_list"])
+    if check.expectation == "expect_column_values_to_be_unique":
+        return repeated_rows(question.relation, [check.kwargs["column"]])
+    map_metric = getattr(configuration.to_domain_obj(), "map_metric", None)
+    if not map_metric:
+        return None
+    name = f"{map_metric}.unexpected_index_query"
+    result_format = {
+        "result_format": "BOOLEAN_ONLY",
+        "unexpected_index_column_names": list(question.key),
+        "return_unexpected_index_query": True,
+    }
+    kwargs = get_metric_kwargs(name, configuration, {"result_format": result_format})
+    query = validator.get_metric(
+        MetricConfiguration(name, kwargs["metric_domain_kwargs"], kwargs["metric_value_kwargs"])
+    )
+    return str(query).rstrip("; \n")

@@ -1,11 +1,11 @@
 """Run suites by Great Expectations inside DuckDB and keep the results. Does not belong here: what is checked.
 
-No value of a row passes through Python: Great Expectations is asked for true or false only, and failing rows
-go from the query that selects them straight into quality.failure, by key.
+No value of a row passes through Python: Great Expectations is asked for true or false only. Failing rows go by key
+from the query that selects them into a temporary table, and all of a suite at once from there into quality.failure.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -14,12 +14,12 @@ from typing import Any
 import duckdb
 
 from crm_quality.errors import CrmQualityError
-from crm_quality.quality.gx import Verdict, validate, warehouse_datasource, without_values
+from crm_quality.quality.gx import FAILING, Question, Verdict, rule, validate, without_values
 from crm_quality.quality.suites import SOURCE_KEY, UNEXPECTED_ROWS, Check, Suite, literal
 from crm_quality.warehouse import has_table
 
 KEYS_SHOWN = 20
-_SCOPES = "check_scope"
+_KEY_SHOWN = "concat_ws('|', source_system, source_object, coalesce(source_id, ''))"
 
 _TABLES = {
     "quality.check_result": (
@@ -82,51 +82,45 @@ class CheckOutcome:
         return self.severity == "critical" and self.success is False
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One suite in one run."""
-
-    con: duckdb.DuckDBPyConnection
-    suite: Suite
-    run_id: str
-
-
 def create_result_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Make the result tables where they are missing."""
     con.execute("create schema if not exists quality")
     for table, (description, columns) in _TABLES.items():
-        con.execute(f"create table if not exists {table} ({columns})")
-        con.execute(f"comment on table {table} is {literal(description)}")
+        if not has_table(con, *table.split(".")):
+            con.execute(f"create table {table} ({columns}); comment on table {table} is {literal(description)}")
 
 
 def run_suite(con: duckdb.DuckDBPyConnection, suite: Suite, run_id: str, extract_date: date) -> list[CheckOutcome]:
-    """Run every check of one table and write its results and failing rows.
+    """Run every check of one table and write its results and failing rows, all or nothing.
 
-    Must not be called inside a transaction: Great Expectations reads through a second cursor. A check that
-    cannot be run is a failed check with an error; the others go on. Raises CrmQualityError when the table is
-    not there.
+    Must not be called inside a transaction. A check that cannot be run is a failed check with an error; the others go
+    on. Raises CrmQualityError when the table is not there.
     """
     if not has_table(con, suite.schema, suite.short_name):
         raise CrmQualityError(f"{suite.table} is not there; build it before {suite.file.name} can be run")
     create_result_tables(con)
-    _forget(con, suite.table, run_id, extract_date)
-    job = _Job(con, suite, run_id)
     scopes = _scopes(con, suite)
     outcomes = {check: _outcome(check, success=None) for check in scopes.pop(None, [])}
-    with _scope_schema(con):
-        relations: dict[Check, str] = {}
+    with _relations(con, suite, [condition or "" for condition in scopes]) as names:
         counted: dict[Check, dict[str, int]] = {}
-        for number, (condition, checks) in enumerate(scopes.items()):
-            relation = _relation(con, suite, number, condition or "")
-            relations |= dict.fromkeys(checks, relation)
+        questions: list[Question] = []
+        for relation, checks in zip(names, scopes.values(), strict=True):
             counted |= _evaluated(con, suite, relation, checks)
-        with warehouse_datasource(con) as datasource:
-            verdicts = validate(datasource, suite, relations)
-        for check, verdict in verdicts.items():
-            outcomes[check] = _settle(job, check, verdict, counted[check])
-    shown = _keys_shown(con, _prefix(suite.table), run_id)
-    results = [replace(outcomes[c], failing_keys=shown.get(c.check_id, ())) for c in suite.checks]
-    _write(con, results, run_id, extract_date)
+            questions += [_question(suite, check, relation) for check in checks]
+        verdicts = _with_their_rows(con, suite, validate(con, questions))
+        found = _found(con)
+        for question in questions:
+            check = question.check
+            verdict = _explained(con, question, verdicts[check])
+            outcomes[check] = _settle(suite, check, verdict, counted[check], found.get(check.check_id, {}))
+        results = [outcomes[check] for check in suite.checks]
+        with _transaction(con):
+            _forget(con, suite.table, run_id, extract_date)
+            con.execute(
+                f"insert into quality.failure select {literal(run_id)}, check_id, source_system, source_object, source_id,"
+                f" column_name, table_name from {FAILING}"
+            )
+            _write(con, results, run_id, extract_date)
     return results
 
 
@@ -155,9 +149,11 @@ def record_check(
             [run_id, outcome.check_id, outcome.column_name, outcome.table_name],
         ).fetchone()
         assert inserted is not None
-        keys = _keys_shown(con, outcome.check_id, run_id).get(outcome.check_id, ())
+        (keys,) = con.execute(
+            f"select min({_KEY_SHOWN}, {2 * KEYS_SHOWN}) from quality.failure where check_id = ?", [outcome.check_id]
+        ).fetchone() or (None,)
         sql = f"select * from quality.failure where check_id = {literal(outcome.check_id)}"
-        outcome = replace(outcome, failed_rows=inserted[0], failing_keys=keys, sql=outcome.sql or sql)
+        outcome = replace(outcome, failed_rows=inserted[0], failing_keys=_shown(keys or ()), sql=outcome.sql or sql)
     _write(con, [outcome], run_id, extract_date)
     return outcome
 
@@ -228,89 +224,143 @@ def _scope(check: Check, mapped: Mapping[tuple[str, str], set[str]]) -> str | No
 
 
 @contextmanager
-def _scope_schema(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """A schema for the views that narrow a table to the rows a check applies to."""
-    con.execute(f"drop schema if exists {_SCOPES} cascade")
-    con.execute(f"create schema {_SCOPES}")
-    try:
-        yield
-    finally:
-        con.execute(f"drop schema {_SCOPES} cascade")
-
-
-def _relation(con: duckdb.DuckDBPyConnection, suite: Suite, number: int, condition: str) -> str:
-    """The table, or a view of the rows that meet the condition.
+def _relations(con: duckdb.DuckDBPyConnection, suite: Suite, conditions: Sequence[str]) -> Iterator[list[str]]:
+    """For each condition the table, or a view of the rows that meet it; and the table that takes failing rows.
 
     A view and not Great Expectations' own row condition or query asset: with those, the query it gives for
     the failing rows forgets the condition, or does not parse.
     """
-    if not condition:
-        return suite.table
-    view = f"{_SCOPES}.{suite.short_name}_{number}"
-    con.execute(f"create view {view} as select * from {suite.table} where {condition}")
-    return view
+    con.execute(
+        f"create or replace temp table {FAILING} (check_id varchar, source_system varchar, source_object varchar,"
+        " source_id varchar, column_name varchar, table_name varchar, names_column boolean)"
+    )
+    names = [f"temp.rows_{number}" if condition else suite.table for number, condition in enumerate(conditions)]
+    try:
+        for name, condition in zip(names, conditions, strict=True):
+            if condition:
+                con.execute(
+                    f"create or replace temp view {name.removeprefix('temp.')} as select * from {suite.table} where {condition}"
+                )
+        yield names
+    finally:
+        for name, condition in zip(names, conditions, strict=True):
+            if condition:
+                con.execute(f"drop view if exists {name}")
+        con.execute(f"drop table {FAILING}")
+
+
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    con.begin()
+    try:
+        yield
+    except BaseException:
+        con.rollback()
+        raise
+    con.commit()
 
 
 # --- failing rows ------------------------------------------------------------------------------------------
 
 
-def _settle(job: _Job, check: Check, verdict: Verdict, evaluated: Mapping[str, int]) -> CheckOutcome:
-    """Keep the failing rows of a check and count them per source."""
+def _question(suite: Suite, check: Check, relation: str) -> Question:
+    """A rule may name the column, and the table, that each row is about. A row that it finds twice fails once."""
+    if check.expectation != UNEXPECTED_ROWS:
+        return Question(check, relation, suite.key)
+    named = (
+        f"select * from ({rule(check, relation)}) union all by name"
+        " select null::varchar as column_name, null::varchar as table_name where false"
+    )
+    rows = (
+        f"select distinct {_row_of(suite, check)}, nullif(coalesce(column_name, {literal(check.column or '')}), ''),"
+        f" coalesce(table_name, {literal(suite.table)}), column_name is not null from ({named}) as failing"
+    )
+    return Question(check, relation, suite.key, rows)
+
+
+def _row_of(suite: Suite, check: Check) -> str:
+    return f"{literal(check.check_id)}, {', '.join(_key_expressions(suite))}"
+
+
+def _with_their_rows(
+    con: duckdb.DuckDBPyConnection, suite: Suite, verdicts: Mapping[Check, Verdict]
+) -> dict[Check, Verdict]:
+    """Keep the failing rows of checks of columns; those of rules are kept already."""
+    settled = dict(verdicts)
+    for check, verdict in verdicts.items():
+        if verdict.failing_rows:
+            column = f"nullif({literal(check.column or '')}, '')"
+            try:
+                con.execute(
+                    f"insert into {FAILING} select {_row_of(suite, check)}, {column}, {literal(suite.table)}, false"
+                    f" from ({verdict.failing_rows}) as failing"
+                )
+            except duckdb.Error as error:
+                settled[check] = Verdict(
+                    False, error=f"its failing rows cannot be listed: {without_values(str(error))}"
+                )
+    return settled
+
+
+def _explained(con: duckdb.DuckDBPyConnection, question: Question, verdict: Verdict) -> Verdict:
+    """An error that says which column of the key a rule leaves out, if that is what is wrong."""
+    if not (verdict.error and question.rows):
+        return verdict
+    try:
+        found = {row[0] for row in con.execute(f"describe {rule(question.check, question.relation)}").fetchall()}
+    except duckdb.Error:
+        return verdict
+    missing = [column for column in question.key if column not in found]
+    if not missing:
+        return verdict
+    return Verdict(False, error=f"the query must return {', '.join(question.key)}; {missing[0]} is missing")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Failing rows of one check and source."""
+
+    rows: int
+    first_keys: tuple[str, ...]
+
+
+def _found(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, _Found]]:
+    """What has been kept, by check and source. A row with two wrong columns is one failing row."""
+    rows = con.execute(
+        "select check_id, source_system, count(*) filter (where not names_column)"
+        " + count(distinct (source_object, source_id)) filter (where names_column),"
+        f" min({_KEY_SHOWN}, {2 * KEYS_SHOWN}) from {FAILING} group by all order by all"
+    ).fetchall()
+    found: dict[str, dict[str, _Found]] = defaultdict(dict)
+    for check_id, system, count, keys in rows:
+        found[check_id][str(system)] = _Found(count, tuple(keys))
+    return found
+
+
+def _settle(
+    suite: Suite, check: Check, verdict: Verdict, evaluated: Mapping[str, int], found: Mapping[str, _Found]
+) -> CheckOutcome:
+    """The outcome of a check from its verdict and its failing rows per source."""
     total = sum(evaluated.values())
     if verdict.error:
         return _outcome(check, success=False, evaluated_rows=total, error=verdict.error)
-    if verdict.failing_rows is None:
-        failed_rows = int(not verdict.success)
-        counts = tuple(SourceCount(system, 1, failed_rows) for system in evaluated)
-        return _outcome(check, verdict.success, evaluated_rows=total, failed_rows=failed_rows, by_source=counts)
-    failed: dict[str, int] = {}
-    if not verdict.success or check.kwargs.get("mostly", 1) < 1:
-        try:
-            failed = _keep_failures(job, check, verdict.failing_rows)
-        except duckdb.Error as error:
-            problem = f"its failing rows cannot be listed: {without_values(str(error))}"
-            return _outcome(check, success=False, evaluated_rows=total, error=problem)
-    failed_rows = sum(failed.values())
+    if not verdict.success and not found:  # of the table as a whole
+        counts = tuple(SourceCount(system, 1, 1) for system in evaluated)
+        return _outcome(check, success=False, evaluated_rows=total, failed_rows=1, by_source=counts)
+    failed_rows = sum(each.rows for each in found.values())
+    by_source = []
+    for system in sorted({*evaluated, *found}):
+        failed = found[system].rows if system in found else 0
+        by_source.append(SourceCount(system, max(evaluated.get(system, 0), failed), failed))
     return _outcome(
         check,
         verdict.success or 0 < failed_rows <= check.tolerate * total,
         evaluated_rows=total,
         failed_rows=failed_rows,
-        sql=_sql_for_all(job.suite, check) if failed else "",
-        by_source=tuple(
-            SourceCount(system, max(evaluated.get(system, 0), failed.get(system, 0)), failed.get(system, 0))
-            for system in sorted({*evaluated, *failed})
-        ),
+        failing_keys=_shown(key for each in found.values() for key in each.first_keys),
+        sql=_sql_for_all(suite, check) if found else "",
+        by_source=tuple(by_source),
     )
-
-
-def _keep_failures(job: _Job, check: Check, failing_rows: str) -> dict[str, int]:
-    """Insert the keys of the failing rows; the number of them per source system.
-
-    A rule across tables may name the column, and the table, that each row is about.
-    """
-    suite = job.suite
-    found = {row[0] for row in job.con.execute(f"describe {failing_rows}").fetchall()}
-    missing = [column for column in suite.key if column not in found]
-    if missing:
-        raise duckdb.BinderException(f"the query must return {', '.join(suite.key)}; {missing[0]} is missing")
-    system, name, key = _key_expressions(suite)
-    own = found - set(suite.key) if check.expectation == UNEXPECTED_ROWS else set()
-    column = "failing.column_name" if "column_name" in own else literal(check.column or "")
-    table = "failing.table_name" if "table_name" in own else literal(suite.table)
-    # A rule that joins may find one row several times; it is still one failing row.
-    distinct = "distinct" if check.expectation == UNEXPECTED_ROWS else ""
-    job.con.execute(
-        f"insert into quality.failure select {distinct} {literal(job.run_id)}, {literal(check.check_id)},"
-        f" {system}, {name}, {key}, nullif({column}, ''), {table} from ({failing_rows}) as failing"
-    )
-    # A row with two wrong columns is one failing row.
-    number = "count(distinct (source_object, source_id))" if "column_name" in own else "count(*)"
-    counted = job.con.execute(
-        f"select source_system, {number} from quality.failure where check_id = ? and run_id = ? group by all",
-        [check.check_id, job.run_id],
-    ).fetchall()
-    return {str(source): rows for source, rows in counted}
 
 
 def _key_expressions(suite: Suite) -> tuple[str, str, str]:
@@ -333,14 +383,8 @@ def _sql_for_all(suite: Suite, check: Check) -> str:
     )
 
 
-def _keys_shown(con: duckdb.DuckDBPyConnection, check_prefix: str, run_id: str) -> dict[str, tuple[str, ...]]:
-    """The first failing keys of every check whose id begins so."""
-    rows = con.execute(
-        "select check_id, min(concat_ws('|', source_system, source_object, coalesce(source_id, '')), ?)"
-        " from quality.failure where starts_with(check_id, ?) and run_id = ? group by check_id",
-        [2 * KEYS_SHOWN, check_prefix, run_id],
-    ).fetchall()
-    return {check_id: tuple(dict.fromkeys(keys))[:KEYS_SHOWN] for check_id, keys in rows}
+def _shown(keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(keys))[:KEYS_SHOWN])
 
 
 # --- counts and results ------------------------------------------------------------------------------------
