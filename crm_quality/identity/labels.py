@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 
 from crm_quality.identity.roles import Kind
-from crm_quality.identity.training import LARGEST_WEIGHT, Fit, falling, level_counts
+from crm_quality.identity.training import LARGEST_WEIGHT, Fit, falling, level_counts, probabilities
 
 # So many pairs the estimate without labels counts for, against one for each label.
 STRENGTH = 200.0
@@ -67,7 +67,7 @@ def _corrected(comparison: dict[str, Any], counts: np.ndarray) -> dict[str, Any]
     # The scale of the estimate stays: only where among the levels matches lie is learnt.
     weights = falling(np.clip(np.log2(corrected * m.sum() / u), -LARGEST_WEIGHT, LARGEST_WEIGHT), corrected + u)
     changed = iter(
-        {**level, "m_probability": float(f"{min(1.0, share * 2**weight):.6g}")}
+        {**level, **probabilities(float(weight), float(share))}
         for level, share, weight in zip(levels, u, weights, strict=True)
     )
     return {

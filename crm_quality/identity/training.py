@@ -228,11 +228,14 @@ def _comparison(evidence: Evidence, m: np.ndarray, u: np.ndarray) -> dict[str, A
             }
     levels.append({"sql_condition": "ELSE", "label_for_charts": evidence.different})
     for entry, weight, share in zip(levels[1:], weights, u, strict=True):
-        # m need not add up to 1: Splink uses the ratio to u alone.
-        rare = min(float(share), 1.0 / 2 ** max(float(weight), 0.0))
-        entry["u_probability"] = _shortened(rare)
-        entry["m_probability"] = _shortened(min(1.0, rare * 2 ** float(weight)))
+        entry |= probabilities(float(weight), float(share))
     return {"output_column_name": evidence.name, "comparison_levels": levels}
+
+
+def probabilities(weight: float, u: float) -> dict[str, float]:
+    """Splink's parameters of a level that weighs as many bits; m need not add up to 1, only its ratio to u is used."""
+    rare = min(u, 1.0 / 2 ** max(weight, 0.0))
+    return {"m_probability": _shortened(min(1.0, rare * 2**weight)), "u_probability": _shortened(rare)}
 
 
 def falling(weights: np.ndarray, mass: np.ndarray) -> np.ndarray:

@@ -70,6 +70,13 @@ def test_labelled_matches_move_the_weights_towards_the_levels_where_they_agree()
     assert _corrected(before, np.zeros(3))["comparison_levels"][1]["m_probability"] == pytest.approx(0.8, abs=0.001)
 
 
+def test_labels_that_make_all_matches_agree_leave_no_weight_that_rises():
+    # The sum of m is above 1 where two levels stand for the same agreement in two scripts.
+    before = _comparison(("same", 0.9, 4e-5), ("same, spelt otherwise", 0.2, 3e-6), ("different", 0.05, 1.0))
+    after = _corrected(before, np.array([100.0, 5.0, 0.0]))
+    assert problems(Fit({"comparisons": [after]}, {"iterations": 9})) == []
+
+
 @pytest.fixture
 def con() -> duckdb.DuckDBPyConnection:
     given, family = ["Anna", "Berta", "Carla", "Dora", "Emma", "Frida"], ["Adler", "Bauer", "Conrad", "Decker", "Engel"]
