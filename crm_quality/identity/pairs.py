@@ -29,6 +29,7 @@ from crm_quality.identity.reuse import CHANGED, INSIDE, Reuse, find_unchanged, r
 from crm_quality.identity.roles import Kind
 from crm_quality.identity.score import frequency_query, score_candidates
 from crm_quality.identity.training import Fit, fit, only_names, usable_evidence
+from crm_quality.identity.typical import FEW_RECORDS
 from crm_quality.identity.validate import Comparison, compare_with_last, freeze_sample, halves_disagree, problems
 from crm_quality.identity.waterfall import SQL_TYPE
 from crm_quality.identity.workspace import prepare_input, prepare_records, workspace
@@ -176,11 +177,14 @@ def _build_kind(
     con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, models_dir: Path, incremental: bool, pinned: str | None
 ) -> KindReport:
     model = load_model(models_dir, kind.party_type, pinned)
-    trained = model is None
     table = prepare_records(con, kind, schema)
     records = _records(con, table)
     if records < 2:
         return KindReport(kind.party_type, records, None, False, ())
+    if model and not pinned and model.records < FEW_RECORDS <= records:
+        logger.warning("There are enough %ss to learn from now: a match model is fitted.", kind.party_type)
+        model = None
+    trained = model is None
     model = model or _train_kind(con, kind, prepare_input(con, kind, schema, table), schema, models_dir)
     if model is None:
         return KindReport(kind.party_type, records, None, False, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from crm_quality.identity.mixture import Column, Patterns, estimate
 from crm_quality.identity.roles import Evidence, Kind
+from crm_quality.identity.typical import FEW_RECORDS, MATCHES_PER_RECORD, TYPICAL_WEIGHTS
 
 SEED = 20
 # Pairs to learn from: enough to see rare levels, and no more than a first run can wait for.
@@ -77,6 +79,8 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     if only_names(kind, evidence):
         return _fit_names(evidence)
     (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
+    if records < FEW_RECORDS:
+        return _fit_few(kind, evidence, records)
     wanted = min(max(LEAST_PAIRS, PAIRS_PER_RECORD * records), MOST_PAIRS)
     strangers = _patterns(con, table, evidence, _random_pairs(table, records, wanted))
     candidates = f"{schema}.candidate"
@@ -123,11 +127,32 @@ def _fit_names(evidence: list[Evidence]) -> Fit:
     Nor can the frequency of a name tell a common name from a customer entered often, so it does not count. With the
     prior 1/2 a weight is the whole verdict.
     """
-    (name,) = evidence
-    levels = tuple(replace(level, rarity_column=None) for level in name.levels)
-    weights = np.array([NAME_WEIGHTS.get(level.words, UNLIKE_NAME) for level in levels] + [UNLIKE_NAME])
-    u = np.array([2.0 ** -max(weight, 0) / len(weights) for weight in weights])
-    return Fit(_settings([replace(name, levels=levels)], [u * 2**weights], [u], 0.5), {"matches": 0, "iterations": 0})
+    return Fit(_set_weights(evidence, {"name": NAME_WEIGHTS}, 0.5), {"matches": 0, "iterations": 0})
+
+
+def _fit_few(kind: Kind, evidence: list[Evidence], records: int) -> Fit:
+    """The model of a company with few records: weights are set, until there are enough records to learn from."""
+    prior = min(0.5, 2 * MATCHES_PER_RECORD / max(records - 1, 1))
+    settings = _set_weights(evidence, TYPICAL_WEIGHTS[kind.party_type], prior)
+    return Fit(settings, {"matches": round(MATCHES_PER_RECORD * records), "iterations": 0})
+
+
+def _set_weights(evidence: list[Evidence], given: Mapping[str, Mapping[str, float]], prior: float) -> dict[str, Any]:
+    """Settings with given weights in bits by comparison and words of the level; the rarity of a value does not count."""
+    plain = [
+        replace(item, levels=tuple(replace(level, rarity_column=None) for level in item.levels)) for item in evidence
+    ]
+    weights = [
+        np.array(
+            [
+                given[item.name].get(words, UNLIKE_NAME)
+                for words in (*(level.words for level in item.levels), item.different)
+            ]
+        )
+        for item in plain
+    ]
+    u = [2.0 ** -np.maximum(bits, 0) / len(bits) for bits in weights]
+    return _settings(plain, [share * 2.0**bits for share, bits in zip(u, weights, strict=True)], u, prior)
 
 
 def _random_pairs(table: str, records: int, wanted: int) -> str:
@@ -228,7 +253,7 @@ def _comparison(evidence: Evidence, m: np.ndarray, u: np.ndarray) -> dict[str, A
             }
     levels.append({"sql_condition": "ELSE", "label_for_charts": evidence.different})
     for entry, weight, share in zip(levels[1:], weights, u, strict=True):
-        entry |= probabilities(float(weight), float(share))
+        entry.update(probabilities(float(weight), float(share)))
     return {"output_column_name": evidence.name, "comparison_levels": levels}
 
 
