@@ -135,7 +135,7 @@ def _select(
         found = find([header], headers)
         if found is None:
             return None  # a problem of the load already; without the condition every line would count
-        value = _value(headers[found], shape)
+        value = _value(headers[found], shape.nulls)
         conditions.append(f"regexp_full_match(coalesce(trim({value}), ''), {literal(pattern)})")
     expressions = []
     for column, kind in canonical()[table].columns.items():
@@ -144,7 +144,8 @@ def _select(
         if spec is None or found_parts is None:
             text = typed = "null::varchar"
         else:
-            values = [_value(headers[header], shape) for header in found_parts]
+            nothing = shape.nulls + (shape.null_dates if kind in ("date", "timestamp") else ())
+            values = [_value(headers[header], nothing) for header in found_parts]
             if spec.labels:
                 words = _labels(con, source, name, spec.labels, found_parts[0], day)
                 spec = spec.model_copy(update={"values": words | spec.values})
@@ -194,7 +195,7 @@ def _deletes(
     for header, pattern in source.objects[name].deleted_when.items():
         found = find([header], headers)
         if found:
-            value = _value(headers[found], shape)
+            value = _value(headers[found], shape.nulls)
             said.append(f"regexp_full_match(coalesce(trim({value}), ''), {literal(pattern)})")
     return f"({' or '.join(said)})" if said else "false"
 
@@ -249,11 +250,11 @@ def _labels(
     return {code: word for code, word in rows if code and word}
 
 
-def _value(reference: str, shape: Format) -> str:
+def _value(reference: str, nulls: tuple[str, ...]) -> str:
     """A cell as text; NULL for the words that stand for no value."""
-    if not shape.nulls:
+    if not nulls:
         return reference
-    return f"case when trim({reference}) not in ({', '.join(map(literal, shape.nulls))}) then {reference} end"
+    return f"case when trim({reference}) not in ({', '.join(map(literal, nulls))}) then {reference} end"
 
 
 def _text(spec: Column, values: list[str]) -> str:

@@ -130,7 +130,13 @@ def measure_damage(golden: Path, truth: Path) -> DamageReport:
         unseen = [(table, kind, n, UNSEEN[table, kind]) for table, kind, n in kinds if (table, kind) in UNSEEN]
         repeated = "quality.quarantine where reason = 'repeated line'"
         lines = (
-            _by_line(con, "repeated_line", repeated, "string_split(source_id, '-')", "quality.quarantine"),
+            _by_line(
+                con,
+                "repeated_line",
+                repeated,
+                "list_append(string_split(source_id, '-'), source_id)",
+                "quality.quarantine",
+            ),
             _by_line(con, "broken_line", "quality.rejected_line", _FIELDS, "quality.rejected_line"),
         )
         return DamageReport((*found, *lines), tuple(unseen))

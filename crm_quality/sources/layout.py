@@ -162,6 +162,7 @@ class Format(_Strict):
     dates: tuple[str, ...] = ("%Y-%m-%d",)
     timestamps: tuple[str, ...] = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%fZ")
     nulls: tuple[str, ...] = Field(default=(), description="words that stand for no value, such as NULL")
+    null_dates: tuple[str, ...] = Field(default=(), description="words that stand for no date, such as 00000000")
     true_values: tuple[str, ...] = ("1", "true", "t", "yes", "y", "x", "是")
     false_values: tuple[str, ...] = ("0", "false", "f", "no", "n", "否")
 

@@ -28,7 +28,7 @@ def golden(tmp_path: Path) -> Path:
                 ('core_opportunity__party_exists', 'crm', 'Deal', 'D1')
             ) as t(check_id, source_system, source_object, source_id);
             create table quality.quarantine as select 'crm' as source_system, 'Line' as source_object,
-                '77-10' as source_id, 'repeated line' as reason;
+                unnest(['77-10', 'CD-7']) as source_id, 'repeated line' as reason;
             create table quality.rejected_line as select 'crm' as source_system, 'Account' as source_object,
                 '"9","Acme' as content;
             """
@@ -62,11 +62,12 @@ def test_lines_are_told_by_the_id_they_begin_with(golden: Path, tmp_path: Path) 
     folder = truth(
         tmp_path,
         "crm,Line,77,order_line,,repeated_line,",
+        "crm,Line,CD-7,product,,repeated_line,",  # an id that itself looks like two parts
         "crm,Account,9,party,,broken_line,",
         "crm,Account,8,party,,broken_line,",
     )
     repeated, broken = measure_damage(golden, folder).found
-    assert repeated == Found("any", "repeated_line", 1, 1, 1, 1, "quality.quarantine")
+    assert repeated == Found("any", "repeated_line", 2, 2, 2, 2, "quality.quarantine")
     assert broken == Found("any", "broken_line", 2, 1, 1, 1, "quality.rejected_line")
 
 

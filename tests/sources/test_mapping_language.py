@@ -161,6 +161,15 @@ def test_words_for_nothing_are_nothing(tmp_path):
     assert con.sql("select distinct city, birth_date_raw from staging.party").fetchall() == [(None, None)]
 
 
+def test_a_word_for_no_date_is_a_text_like_any_other_elsewhere(tmp_path):
+    con, _ = stage(
+        tmp_path,
+        one_object("party", "{columns: {source_id: id, phone: tel, birth_date: born}}", null_dates=["00000000"]),
+        {"t.csv": "id,tel,born\n1,00000000,00000000\n"},
+    )
+    assert con.sql("select phone, birth_date_raw from staging.party").fetchall() == [("00000000", None)]
+
+
 def test_joined_columns_have_alternatives_and_optional_ones_may_be_there_in_part(tmp_path):
     mapping = (
         '{columns: {source_id: {columns: [[VBELN, order], item], join: "-"}, name: {columns: [a, b], optional: true}}}'
