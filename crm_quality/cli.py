@@ -237,6 +237,44 @@ def worklist(
 
 
 @app.command()
+def audit(
+    project: ProjectOption,
+    to: Annotated[Path | None, typer.Option("--to", help="Draw a sample and write it to this XLSX file")] = None,
+    read: Annotated[Path | None, typer.Option("--read", help="Take over the verdicts of this XLSX file")] = None,
+    by: Annotated[str | None, typer.Option(help="Who judged")] = None,
+    table: Annotated[str, typer.Option(help="core.party, core.opportunity or core.sales_order")] = "core.party",
+    records: Annotated[int, typer.Option(help="How many records to draw", min=4)] = 120,
+) -> None:
+    """Let people verify a random sample, drawn by risk, and estimate how much is true; without options: the estimates."""
+    from crm_quality.quality import audit as audits
+    from crm_quality.quality.audit_accuracy import estimate
+    from crm_quality.quality.audit_workbook import read_workbook, verdicts, write_audit
+
+    opened = open_project(project)
+    if to and read:
+        raise CrmQualityError("audit: give --to or --read, not both")
+    if to:
+        drawn = audits.keep(opened.audits, audits.draw(opened.golden, table, records))
+        write_audit(drawn, to)
+        typer.echo(f"{to}: {len({item.key for item in drawn.items}):,} records, {len(drawn.items):,} values to verify.")
+        typer.echo(f"Then: crm-quality audit --read {to} --by NAME --project {project}")
+        return
+    known = audits.load(opened.audits)
+    if read:
+        if not (by or "").strip():
+            raise CrmQualityError("audit --read: say who judged (--by NAME)")
+        reviewed = read_workbook(read)
+        found = audits.find(opened.audits, reviewed.audit)
+        new = audits.append(opened.audits, found, verdicts(read, reviewed, found, by or ""))
+        typer.echo(f"{new:,} new verdicts; the next run publishes them.")
+        known = [audits.find(opened.audits, reviewed.audit)]
+    for one in known:
+        typer.echo(f"\nAudit of {one.name}, {one.records:,} records")
+        for figure in estimate(one):
+            typer.echo(f"  {figure}")
+
+
+@app.command()
 def rollback(project: ProjectOption) -> None:
     """Publish the version before the current one again."""
     from crm_quality.publish.versions import rollback as roll_back

@@ -40,6 +40,11 @@ class Project:
         return self.folder / "decisions.jsonl"
 
     @property
+    def audits(self) -> Path:
+        """Samples drawn for people to verify, with their verdicts: one append-only file per audit."""
+        return self.folder / "audits"
+
+    @property
     def expectations(self) -> Path:
         """Rules of the project's own, added to the shipped ones: one `<schema>.<table>.json` per table."""
         return self.folder / "expectations"

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crm_quality.project import Project
-from crm_quality.warehouse import locked
+from crm_quality.warehouse import has_table, locked
 
 
 def print_summary(project: Project, run_id: str, console: Console | None = None) -> None:
@@ -16,6 +16,8 @@ def print_summary(project: Project, run_id: str, console: Console | None = None)
             return
         _print_figures(con, run_id, console)
         _print_checks(con, run_id, console)
+        if has_table(con, "quality", "audit_accuracy"):
+            _print_audits(con, console)
         _print_layers(con, run_id, console)
         published = con.execute("select 1 from meta.run where run_id = ? and status = 'published'", [run_id]).fetchone()
     docs = project.published / "data_docs" if published else project.data_docs
@@ -66,6 +68,20 @@ def _print_checks(con: duckdb.DuckDBPyConnection, run_id: str, console: Console)
     for dimension, *counts in rows:
         table.add_row(dimension, *(f"{int(count or 0):,}" for count in counts))
     console.print(table)
+
+
+def _print_audits(con: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """What people found in the last audit of each table, beside what the rules say of the same values."""
+    rows = con.execute(
+        """select table_name, max(extract_date), max_by(accuracy, extract_date), max_by(accuracy_low, extract_date),
+                  max_by(accuracy_high, extract_date), max_by(rule_accuracy, extract_date)
+        from quality.audit_accuracy where field = 'all' and accuracy is not null group by table_name order by table_name"""
+    ).fetchall()
+    for table, day, true, low, high, rules in rows:
+        console.print(
+            f"Audit        {table} of {day}: {true:.1%} true ({low:.1%} to {high:.1%}); the rules say {rules:.1%}",
+            soft_wrap=True,
+        )
 
 
 def _print_layers(con: duckdb.DuckDBPyConnection, run_id: str, console: Console) -> None:

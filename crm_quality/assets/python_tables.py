@@ -19,6 +19,7 @@ from crm_quality.marts.churn_score import build_churn_score
 from crm_quality.marts.contract_churn import build_contract_churn
 from crm_quality.marts.customer_value import build_customer_value
 from crm_quality.marts.segments import build_customer_tag, load_segments
+from crm_quality.quality.audit_accuracy import build_audit_tables
 from crm_quality.quality.ghost_forecast import build_ghost_forecast
 from crm_quality.sql_model import tables_read
 from crm_quality.standardise.lookups import LOOKUPS, build_lookup
@@ -103,6 +104,10 @@ def _forecast(run: OpenRun) -> Mapping[str, Any]:
         "confirmed real": report.confirmed_real,
         "AUC on records held out": report.auc if report.auc is not None else "not measured",
     }
+
+
+def _audits(run: OpenRun) -> Mapping[str, Any]:
+    return {"audits": build_audit_tables(run.con, run.project.audits)}
 
 
 def _churn(run: OpenRun) -> Mapping[str, Any]:
@@ -224,6 +229,19 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         _made_with_the_table_it_reads,
         ["quality.ghost_forecast"],
         "What the ghost forecast learnt from and how well it tells ghosts apart, or why there is none.",
+    ),
+    PythonTable(
+        "quality.audit_accuracy",
+        _audits,
+        ["core.party", "core.opportunity", "core.sales_order"],
+        "How much of what records say is true, estimated from what people verified, beside what the rules say: one row per "
+        "audit and field.",
+    ),
+    PythonTable(
+        "quality.audit_verdict",
+        _made_with_the_table_it_reads,
+        ["quality.audit_accuracy"],
+        "What people found of each value that an audit drew: right, wrong or cannot tell, and the right value.",
     ),
     PythonTable(
         "marts.churn_score",

@@ -8,7 +8,7 @@
 -- open_tickets       those not yet closed
 -- answered_late      first answer after the promised time, or missing although it has passed
 -- resolved_late      closed after the promised time, or open although it has passed
--- breaches_ahead     open tickets whose promised resolution lies within the next two days
+-- breaches_ahead     open tickets whose promised answer or resolution lies within the next two days
 -- answered_in_time   1 - answered_late / tickets with a promise
 -- resolved_in_time   1 - resolved_late / tickets with a promise
 -- median_answer_hours   hours to the first answer
@@ -17,63 +17,75 @@
 -- complaints         tickets whose category says so
 -- csat               mean CSAT of the answers about these tickets
 -- csat_answers       how many that are
-with ticket as (
+-- quality.service_finding says it of each ticket.
+with found as (
     select
-        ticket.source_system,
-        ticket.source_id,
-        coalesce(ticket.owner, '') as owner,
-        lower(coalesce(ticket.priority, '')) as priority,
-        ticket.opened_at,
-        ticket.first_response_at,
-        ticket.closed_at,
-        ticket.category,
-        promise.answer_hours,
-        promise.resolve_hours,
-        lower(coalesce(ticket.status, '')) in ('closed', 'resolved', 'done', 'solved', '已关闭', '已解决') as says_closed,
-        cast(run.extract_date + 1 as timestamp) as now_at,
-        run.extract_date
-    from core.ticket as ticket
-    cross join meta.current_run as run
-    left join meta.service_promise as promise on lower(ticket.priority) = promise.priority
-    where cast(ticket.opened_at as date) > run.extract_date - 365
-),
-
-timed as (
-    select
-        *,
-        date_diff('minute', opened_at, coalesce(first_response_at, closed_at, now_at)) / 60.0 as answer_took,
-        date_diff('minute', opened_at, coalesce(closed_at, now_at)) / 60.0 as resolve_took,
-        closed_at is null and not says_closed as is_open
-    from ticket
+        source_system,
+        source_object,
+        source_id,
+        count(*) filter (where kind = 'answered_late') as answered_late,
+        count(*) filter (where kind = 'resolved_late') as resolved_late,
+        count(*) filter (where kind = 'reopened') as reopened,
+        count(*) filter (where kind = 'complaint') as complaints,
+        max(case when kind in ('answer_due', 'resolution_due') then 1 else 0 end) as breaches_ahead
+    from quality.service_finding
+    group by source_system, source_object, source_id
 ),
 
 rated as (
-    select source_system, ticket_source_id, avg(score) as score, count(*) as answers
+    select source_system, ticket_source_id, sum(score) as score, count(*) as answers
     from core.survey_response
     where kind = 'CSAT' and ticket_source_id is not null and score is not null
     group by source_system, ticket_source_id
+),
+
+ticket as (
+    select
+        ticket.source_system,
+        coalesce(ticket.owner, '') as owner,
+        lower(coalesce(ticket.priority, '')) as priority,
+        run.extract_date,
+        ticket.closed_at is null
+        and lower(coalesce(ticket.status, '')) not in ('closed', 'resolved', 'done', 'solved', '已关闭', '已解决') as is_open,
+        date_diff('minute', ticket.opened_at, ticket.first_response_at) / 60.0 as answer_took,
+        date_diff('minute', ticket.opened_at, ticket.closed_at) / 60.0 as resolve_took,
+        promise.priority is not null as is_promised,
+        coalesce(found.answered_late, 0) as answered_late,
+        coalesce(found.resolved_late, 0) as resolved_late,
+        coalesce(found.breaches_ahead, 0) as breaches_ahead,
+        coalesce(found.reopened, 0) as reopened,
+        coalesce(found.complaints, 0) as complaints,
+        rated.score,
+        rated.answers
+    from core.ticket as ticket
+    cross join meta.current_run as run
+    left join meta.service_promise as promise on lower(ticket.priority) = promise.priority
+    left join found
+        on
+            ticket.source_system = found.source_system
+            and ticket.source_object = found.source_object
+            and ticket.source_id = found.source_id
+    left join rated on ticket.source_system = rated.source_system and ticket.source_id = rated.ticket_source_id
+    where cast(ticket.opened_at as date) > run.extract_date - 365
 )
 
 select
-    timed.source_system,
-    timed.owner,
-    timed.priority,
-    timed.extract_date as as_of_date,
+    source_system,
+    owner,
+    priority,
+    extract_date as as_of_date,
     count(*) as tickets,
-    count(*) filter (where timed.is_open) as open_tickets,
-    count(*) filter (where timed.answer_took > timed.answer_hours) as answered_late,
-    count(*) filter (where timed.resolve_took > timed.resolve_hours) as resolved_late,
-    count(*) filter (
-        where timed.is_open and timed.resolve_took <= timed.resolve_hours and timed.resolve_took + 48 > timed.resolve_hours
-    ) as breaches_ahead,
-    1 - count(*) filter (where timed.answer_took > timed.answer_hours) / nullif(count(timed.answer_hours), 0) as answered_in_time,
-    1 - count(*) filter (where timed.resolve_took > timed.resolve_hours) / nullif(count(timed.resolve_hours), 0) as resolved_in_time,
-    median(case when timed.first_response_at is not null then timed.answer_took end) as median_answer_hours,
-    median(case when timed.closed_at is not null then timed.resolve_took end) as median_resolve_hours,
-    count(*) filter (where timed.closed_at is not null and not timed.says_closed) as reopened,
-    count(*) filter (where regexp_matches(lower(timed.category), 'complain|beschwerde|reclam|投诉')) as complaints,
-    sum(rated.score * rated.answers) / nullif(sum(rated.answers), 0) as csat,
-    coalesce(cast(sum(rated.answers) as bigint), 0) as csat_answers
-from timed
-left join rated on timed.source_system = rated.source_system and timed.source_id = rated.ticket_source_id
-group by timed.source_system, timed.owner, timed.priority, timed.extract_date
+    count(*) filter (where is_open) as open_tickets,
+    cast(sum(answered_late) as bigint) as answered_late,
+    cast(sum(resolved_late) as bigint) as resolved_late,
+    cast(sum(breaches_ahead) as bigint) as breaches_ahead,
+    1 - sum(answered_late) / nullif(count(*) filter (where is_promised), 0) as answered_in_time,
+    1 - sum(resolved_late) / nullif(count(*) filter (where is_promised), 0) as resolved_in_time,
+    median(answer_took) as median_answer_hours,
+    median(resolve_took) as median_resolve_hours,
+    cast(sum(reopened) as bigint) as reopened,
+    cast(sum(complaints) as bigint) as complaints,
+    sum(score) / nullif(sum(answers), 0) as csat,
+    coalesce(cast(sum(answers) as bigint), 0) as csat_answers
+from ticket
+group by source_system, owner, priority, extract_date

@@ -1,6 +1,6 @@
 """Write a query's rows as one XLSX sheet that no text of a record can turn into a formula. Not here: which rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,17 @@ from typing import Any
 MOST_ROWS = 1_048_575
 
 
-def write_workbook(file: Path, sheet: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def write_workbook(
+    file: Path,
+    sheet: str,
+    headers: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    to_fill: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Write the file anew, with a frozen header and a filter. Text stays text: never a formula, a link or a number.
 
-    Raises ValueError for more rows than a sheet holds.
+    Columns `to_fill`, by header, are for people to write in: one of the given words, or anything where there is none,
+    which stays text, too: a spreadsheet would make 49 of 0049. Raises ValueError for more rows than a sheet holds.
     """
     import xlsxwriter
 
@@ -28,14 +35,22 @@ def write_workbook(file: Path, sheet: str, headers: Sequence[str], rows: Sequenc
     building = file.with_suffix(".building")
     with xlsxwriter.Workbook(str(building), options) as workbook:
         bold = workbook.add_format({"bold": True})
+        text = workbook.add_format({"num_format": "@", "bg_color": "#FFF9E5"})
         page = workbook.add_worksheet(sheet)
         page.freeze_panes(1, 0)
         page.autofilter(0, 0, max(len(rows), 1), len(headers) - 1)
+        fillable = {headers.index(header): words for header, words in (to_fill or {}).items()}
         for column, header in enumerate(headers):
-            page.set_column(column, column, min(max(len(header), *_widths(rows, column)) + 2, 60))
+            width = min(max(len(header), *_widths(rows, column)) + 2, 60)
+            page.set_column(column, column, width, text if column in fillable else None)
         page.write_row(0, 0, headers, bold)
+        for column, words in fillable.items():
+            if words:
+                page.data_validation(1, column, max(len(rows), 1), column, {"validate": "list", "source": list(words)})
         for number, row in enumerate(rows, start=1):
             page.write_row(number, 0, row)
+            for column in fillable:
+                page.write(number, column, row[column], text)
     building.replace(file)
 
 

@@ -1,11 +1,11 @@
 -- What has to be done, by whom, until when: one row per thing to do. An item is gone when the next extract shows it done.
--- fix: a value that a rule refuses. verify: a value or a record that may be wrong. follow up: money or a deal that waits.
+-- fix: a value that a rule refuses, or that an audit found wrong. verify: a value or a record that may be wrong. follow up: money or a deal that waits.
 -- merge: one customer entered several times. review: two records that may be one customer.
 -- task_id         the same thing has the same id in every run
 -- kind            as above
 -- what            what to do, in words; no value of the record is in it
 -- owner           who is responsible for the record, else the team that owns the rule
--- due_on          critical faults in two days, money in five, others in fourteen, from the day they were found
+-- due_on          critical faults in two days, money in five, others in fourteen, from the day they were found; tickets as promised
 -- is_overdue      due_on lies in the past
 -- value_at_stake  amount of the document, or what the customer is worth in the next twelve months
 -- currency        its currency
@@ -182,6 +182,44 @@ deal as (
     where found.kind in ('stuck', 'overdue', 'missing_field', 'unknown_stage')
 ),
 
+promise as (
+    select
+        md5(concat_ws('|', 'ticket', found.kind, found.source_system, found.source_object, found.source_id)) as task_id,
+        'follow up' as kind,
+        case found.kind
+            when 'answer_due' then 'The promised answer to the ticket is due: answer it in time.'
+            when 'resolution_due' then 'The promised resolution of the ticket is due: resolve it in time.'
+            when 'answered_late' then 'Nobody has answered the ticket, and the promised time has passed: answer it.'
+            when 'resolved_late' then 'The ticket is still open, and the promised time has passed: resolve it.'
+            when 'reopened' then 'The ticket was closed and is open again: find out what was left undone.'
+            else 'A complaint waits: speak with the customer.'
+        end as what,
+        coalesce(found.owner, 'customer service') as owner,
+        coalesce(cast(found.promised_at as date), run.extract_date + 2) as due_on,
+        cast(customer_value.clv_12m as decimal(18, 2)) as value_at_stake,
+        customer_value.currency,
+        'warning' as severity,
+        'core.ticket' as table_name,
+        found.source_system,
+        found.source_object,
+        found.source_id,
+        cast(null as varchar) as field,
+        cast(null as varchar) as file,
+        cast(null as bigint) as line,
+        run.extract_date as found_on,
+        found.kind as origin
+    from quality.service_finding as found
+    cross join meta.current_run as run
+    left join golden.customer_child as child
+        on
+            child.child = 'ticket'
+            and found.source_id = child.source_id
+            and found.source_system = child.source_system
+            and found.source_object = child.source_object
+    left join marts.customer_value as customer_value on child.customer_id = customer_value.customer_id
+    where found.waits
+),
+
 suspect as (
     select
         md5(concat_ws('|', 'suspect', verdict.source_system, verdict.source_object, verdict.source_id)) as task_id,
@@ -236,12 +274,63 @@ pair as (
     where queue.status = 'open'
 ),
 
+-- Of several audits of the same value the last one counts.
+last_audit as (
+    select *
+    from quality.audit_verdict
+    where verdict <> 'cannot tell'
+    qualify row_number() over (
+        partition by table_name, source_system, source_object, source_id, field
+        order by extract_date desc
+    ) = 1
+),
+
+audited as (
+    select
+        md5(concat_ws('|', 'audit', said.table_name, said.source_system, said.source_object, said.source_id, said.field)) as task_id,
+        'fix' as kind,
+        'Somebody verified the ' || replace(said.field, '_', ' ') || ' and found it wrong: correct it'
+        || case when said.right_value is null then '.' else '; quality.audit_verdict holds the right one.' end as what,
+        coalesce(document.owner, 'sales operations') as owner,
+        said.extract_date + 14 as due_on,
+        cast(coalesce(document.amount, worth.amount) as decimal(18, 2)) as value_at_stake,
+        coalesce(document.currency, worth.currency) as currency,
+        'warning' as severity,
+        said.table_name,
+        said.source_system,
+        said.source_object,
+        said.source_id,
+        said.field,
+        cast(null as varchar) as file,
+        cast(null as bigint) as line,
+        said.extract_date as found_on,
+        'audit' as origin
+    from last_audit as said
+    left join document
+        on
+            said.source_id = document.source_id
+            and said.table_name = document.table_name
+            and said.source_system = document.source_system
+            and said.source_object = document.source_object
+    left join worth
+        on
+            said.table_name = 'core.party'
+            and said.source_id = worth.source_id
+            and said.source_system = worth.source_system
+            and said.source_object = worth.source_object
+    where said.is_open
+),
+
 task as (
     select * from fix
+    union all
+    select * from audited
     union all
     select * from difference
     union all
     select * from deal
+    union all
+    select * from promise
     union all
     select * from suspect
     union all

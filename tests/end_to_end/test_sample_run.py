@@ -6,10 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
+from crm_quality.quality.audit import Verdict, draw
+from crm_quality.quality.audit_accuracy import estimate
 from crm_quality.sample import generate
 from tests.end_to_end.conftest import Ran, run
 
@@ -102,6 +106,40 @@ def test_the_identity_is_near_the_truth(sample):
     found = evaluate(sample.project.golden, sample.project.folder / "truth" / "entity.csv").overall
     assert found.pairwise_precision > 0.97
     assert found.pairwise_recall > 0.9
+
+
+def test_an_audit_by_people_who_know_the_truth_estimates_it_within_its_interval(sample):
+    golden, truth = sample.project.golden, sample.project.folder / "truth"
+    with duckdb.connect(str(golden), read_only=True) as con:
+        untrue = set(
+            con.execute(
+                f"""
+                select source_system, source_object, source_id, "column" from read_csv('{truth}/damage.csv', all_varchar = true)
+                where "table" = 'party' and kind in ('typo', 'invalid_email', 'invalid_phone', 'old_phone', 'old_address',
+                    'placeholder', 'impossible_date', 'invalid_check_digit')
+                """
+            ).fetchall()
+        )
+        invented = set(
+            con.execute(
+                f"select source_system, source_object, source_id from read_csv('{truth}/ghost.csv', all_varchar = true)"
+            ).fetchall()
+        )
+
+    def judged(audit):
+        wrong = {item.item for item in audit.items if item.key in invented or (*item.key, item.field) in untrue}
+        said = ("wrong" if item.item in wrong else "right" for item in audit.items)
+        verdicts = tuple(Verdict(number, verdict, None, None, "li", "") for number, verdict in enumerate(said, start=1))
+        return replace(audit, verdicts=verdicts)
+
+    whole = {found.field: found.accuracy for found in estimate(judged(draw(golden, "core.party", 10**6)))}
+    assert whole["all"] < 0.98
+    covered = []
+    for day in range(1, 13):
+        for found in estimate(judged(draw(golden, "core.party", 100, date(2026, 1, day)))):
+            covered.append(found.low <= whole[found.field] <= found.high)
+            assert found.field != "all" or (covered[-1] and found.high - found.low < 0.12)
+    assert sum(covered) / len(covered) >= 0.95
 
 
 def test_no_personal_value_stands_in_the_data_docs(sample):

@@ -37,12 +37,18 @@ def con() -> duckdb.DuckDBPyConnection:
             union all select 'skipped', 'crm', 'Opp', 'O1', 'wang', null, 700, 'CNY';
         create table quality.ghost_verdict as select 'crm' as source_system, 'Account' as source_object,
             'A1' as source_id, 'suspect' as verdict;
+        create table quality.audit_verdict (table_name varchar, source_system varchar, source_object varchar, source_id varchar, field varchar, verdict varchar, right_value varchar, extract_date date, is_open boolean);
         create table identity.review_queue as select 'p1' as pair_id, 'crm' as left_source_system,
             'Account' as left_source_object, 'A1' as left_source_id, 'open' as status;
-        create table golden.customer_value as select 1;
+        
         create table marts.customer_value as select 'C1' as customer_id, 1234.567 as clv_12m, 'CNY' as currency;
         insert into identity.customer_xref values ('C1', 'crm', 'Account', 'A1', 1, '');
         create table golden.customer_xref as from identity.customer_xref;
+        create table golden.customer_child as select 'C1' as customer_id, 'ticket' as child, 'crm' as source_system,
+            'Case' as source_object, 'T1' as source_id;
+        create table quality.service_finding as select kind, 'crm' as source_system, 'Case' as source_object,
+            'T1' as source_id, 'sun' as owner, timestamp '2026-11-23 09:00:00' as promised_at, waits
+            from (values ('resolution_due', true), ('answered_late', false)) as t(kind, waits);
         """
     )
     return con
@@ -60,6 +66,7 @@ def test_every_task_has_an_owner_a_day_a_value_and_the_exact_record(con: duckdb.
         # A1 belongs to li and is worth something; A2 is not there any more, so that the rule's owner must look
         ("fix", "li", date(2026, 11, 24), False, 1234.57, "CNY", "A1", "email", "Account.csv", 7, "core_party__email_valid"),
         ("fix", "sales operations", date(2026, 11, 24), False, None, None, "A2", "email", "Account.csv", 7, "core_party__email_valid"),
+        ("follow up", "sun", date(2026, 11, 23), False, 1234.57, "CNY", "T1", None, None, None, "resolution_due"),
         ("follow up", "wang", due, False, 700.0, "CNY", "O1", None, None, None, "stuck"),
         ("follow up", "zhao", date(2026, 11, 6), True, 60.5, "CNY", "V1", "amount", None, None, "invoice_unpaid"),
         ("review", "data stewards", due, False, None, None, "A1", None, None, None, "p1"),
@@ -77,6 +84,7 @@ def test_a_task_keeps_its_day_and_is_gone_when_it_is_done(con: duckdb.DuckDBPyCo
     assert tasks(con, "kind, source_id, found_on, due_on, is_overdue") == [
         ("fix", "A2", date(2026, 11, 10), date(2026, 11, 24), True),
         ("follow up", "O1", TODAY, date(2026, 12, 5), True),
+        ("follow up", "T1", TODAY, date(2026, 11, 23), True),
         ("follow up", "V1", date(2026, 11, 1), date(2026, 11, 6), True),
         ("verify", "A1", TODAY, date(2026, 12, 5), True),
     ]
@@ -98,6 +106,7 @@ def test_every_owner_gets_a_workbook_in_which_text_stays_text(con: duckdb.DuckDB
         "data_stewards.worklist.xlsx": 1,
         "li.worklist.xlsx": 2,
         "sales_operations.worklist.xlsx": 1,
+        "sun.worklist.xlsx": 1,
         "wang.worklist.xlsx": 1,
         "zhao.worklist.xlsx": 1,
     }

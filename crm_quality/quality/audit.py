@@ -1,0 +1,402 @@
+"""Draw records for people to verify, and keep what they said. Does not belong here: workbooks, estimates.
+
+An audit is a random sample of the records of one table on one day of extracts, drawn by risk: those that a rule
+refuses or nobody may stand behind, those with lesser doubts, and the others. Its file is append-only: the first line
+says what was drawn and from how many, every later line is a verdict.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+
+from crm_quality.errors import CrmQualityError
+from crm_quality.warehouse import literal
+
+VERDICTS = ("right", "wrong", "cannot tell")
+ALL_FIELDS = "all"
+# A cell of a workbook holds 32,767 characters; nobody verifies as many.
+_LONGEST = 1_000
+# Half of a sample is for the many records without a doubt: most of the weight is theirs, and an error there is news.
+_SHARES = {"high": 0.25, "medium": 0.25, "low": 0.5}
+
+
+@dataclass(frozen=True)
+class _Field:
+    """What of a record is verified: how it is shown, and the columns whose rules speak of it."""
+
+    value: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Audited:
+    """The records of a table that can be audited: which of them, what names one, its fields, what makes a risk."""
+
+    where: str
+    name: str
+    fields: Mapping[str, _Field]
+    high: str = "false"
+    medium: str = "false"
+
+
+def _as_it_came(*columns: str) -> dict[str, _Field]:
+    return {column: _Field(f"{column}_raw", (column,)) for column in columns}
+
+
+_NAMES = ("full_name", "given_name", "family_name")
+_VERDICT = """exists (
+    select 1 from golden.quality.ghost_verdict as verdict
+    where verdict.source_system = record.source_system and verdict.source_object = record.source_object
+        and verdict.source_id = record.source_id and verdict.verdict in ({})
+)"""
+_DISAGREES = """exists (
+    select 1 from golden.quality.reconciliation_difference as found
+    where found.kind = 'contact_differs' and found.status = 'open' and (
+        (found.crm_source_system = record.source_system and found.crm_source_id = record.source_id)
+        or (found.erp_source_system = record.source_system and found.erp_source_id = record.source_id)
+    )
+)"""
+_CUSTOMER = _Field("party_source_id", ("party_source_id",))
+
+AUDITED: Mapping[str, _Audited] = {
+    "core.party": _Audited(
+        where="not is_deleted",
+        name="case when party_type = 'organisation' then coalesce(company_name, full_name) else full_name end",
+        fields={
+            "full_name": _Field(
+                "case when party_type = 'person' "
+                "then coalesce(full_name_raw, nullif(concat_ws(' ', given_name_raw, family_name_raw), '')) end",
+                _NAMES,
+            ),
+            "company_name": _Field(
+                "case when party_type = 'organisation' then coalesce(company_name_raw, full_name_raw) end",
+                ("company_name", *_NAMES),
+            ),
+            **_as_it_came("birth_date", "tax_id", "national_id", "email", "phone", "mobile", "street", "city"),
+            "postal_code": _Field("postal_code", ("postal_code",)),
+            **_as_it_came("country"),
+        },
+        high=_VERDICT.format("'ghost', 'suspect'"),
+        medium=_VERDICT.format("'unverified'") + " or " + _DISAGREES,
+    ),
+    "core.opportunity": _Audited(
+        where="not is_deleted",
+        name="name",
+        fields={
+            "party_source_id": _CUSTOMER,
+            "stage": _Field("stage", ("stage",)),
+            **_as_it_came("amount", "currency", "close_date"),
+        },
+    ),
+    "core.sales_order": _Audited(
+        where="not is_cancelled",
+        name="source_id",
+        fields={"party_source_id": _CUSTOMER, **_as_it_came("ordered_on", "amount", "currency")},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """How much there is of a risk, for one field or all of them: records that have a value, values, and refused values."""
+
+    risk: str
+    field: str
+    records: int
+    cells: int
+    refused: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """One value to verify. `refused`: a rule says that it is wrong, which the reviewer is not told."""
+
+    item: int
+    risk: str
+    source_system: str
+    source_object: str
+    source_id: str
+    owner: str | None
+    name: str | None
+    field: str
+    value: str
+    refused: bool
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The record."""
+        return self.source_system, self.source_object, self.source_id
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a person found: right, wrong, or cannot tell. Of several about one item the last counts."""
+
+    item: int
+    verdict: str
+    right_value: str | None
+    remark: str | None
+    judged_by: str
+    judged_at: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One sample with what is known of it so far."""
+
+    extract_date: date
+    table: str
+    records: int
+    strata: tuple[Stratum, ...]
+    items: tuple[Item, ...]
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`2026-11-21 core.party`."""
+        return f"{self.extract_date} {self.table}"
+
+    def standing(self) -> dict[int, Verdict]:
+        """The verdict that counts, by item."""
+        return {verdict.item: verdict for verdict in self.verdicts}
+
+
+def draw(golden: Path, table: str, records: int, day: date | None = None) -> Audit:
+    """Draw the records of an audit from a published file; the day (default: that of the file) is the seed.
+
+    Within a risk every record has the same chance: the order is that of a hash of the day and the record's key, so
+    that the same file and day give the same sample, wherever and however often it is drawn. Raises CrmQualityError
+    when nothing was published, or the table cannot be audited.
+    """
+    if table not in AUDITED:
+        raise CrmQualityError(f"{table!r} cannot be audited; allowed: {', '.join(AUDITED)}")
+    if not golden.exists():
+        raise CrmQualityError(f"{golden} does not exist; run `crm-quality run` first")
+    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as con:
+        con.execute(f"attach {literal(str(golden.resolve()))} as golden (read_only)")
+        day = day or _published_day(con)
+        _note_cells(con, table)
+        strata = _strata(con)
+        sizes = {stratum.risk: stratum.records for stratum in strata if stratum.field == ALL_FIELDS}
+        return Audit(day, table, records, strata, _items(con, allocate(sizes, records), day))
+
+
+def allocate(sizes: Mapping[str, int], records: int) -> dict[str, int]:
+    """How many records of each risk to draw: by the shares above; what one has too few of is drawn from the others."""
+    drawn = dict.fromkeys(sizes, 0)
+    left = min(records, sum(sizes.values()))
+    while left:
+        open_risks = [risk for risk in _SHARES if risk in sizes and drawn[risk] < sizes[risk]]
+        weight = sum(_SHARES[risk] for risk in open_risks)
+        for risk in open_risks:
+            more = min(
+                max(1, round(left * _SHARES[risk] / weight)), sizes[risk] - drawn[risk], records - sum(drawn.values())
+            )
+            drawn[risk] += more
+        left = min(records, sum(sizes.values())) - sum(drawn.values())
+    return drawn
+
+
+def values_query(table: str, catalog: str = "") -> str:
+    """The SELECT of every value that can be verified: key of the record, field, place, value, columns of its rules."""
+    audited = AUDITED[table]
+    parts = " union all ".join(
+        f"select source_system, source_object, source_id, {literal(field)} as field, {number} as place, "
+        f"left(trim({spec.value}), {_LONGEST}) as value, {list(spec.columns)} as columns from {catalog}{table} where {audited.where}"
+        for number, (field, spec) in enumerate(audited.fields.items())
+    )
+    return f"select * from ({parts}) where value <> ''"
+
+
+def _published_day(con: duckdb.DuckDBPyConnection) -> date:
+    row = con.execute("select max(extract_date) from golden.meta.run where status = 'published'").fetchone()
+    assert row is not None
+    day: date = row[0]
+    return day
+
+
+def _note_cells(con: duckdb.DuckDBPyConnection, table: str) -> None:
+    """cell: every value that can be verified, with the risk of its record and whether a rule refuses it."""
+    audited = AUDITED[table]
+    con.execute(
+        f"""
+        create temp table failing as
+        select distinct failure.source_system, failure.source_object, failure.source_id, failure.column_name,
+            result.dimension in ('accuracy', 'validity', 'consistency') as speaks_of_the_value
+        from golden.quality.failure as failure
+        inner join golden.quality.check_result as result
+            on failure.check_id = result.check_id and failure.run_id = result.run_id
+        where failure.table_name = {literal(table)} and result.severity in ('critical', 'warning')
+        """
+    )
+    con.execute(
+        f"""
+        create temp table cell as
+        with filled as (select * from ({values_query(table, "golden.")})),
+        refused as (select * from failing where speaks_of_the_value),
+        judged as (
+            select filled.* exclude (columns), count(refused.column_name) > 0 as refused
+            from filled
+            left join refused
+                on filled.source_id = refused.source_id and filled.source_system = refused.source_system
+                and filled.source_object = refused.source_object and list_contains(filled.columns, refused.column_name)
+            group by all
+        ),
+        doubted as (select distinct source_system, source_object, source_id from failing),
+        record as (
+            select record.source_system, record.source_object, record.source_id, record.owner, {audited.name} as name,
+                {audited.high} as high, doubted.source_id is not null or {audited.medium} as medium
+            from golden.{table} as record
+            left join doubted using (source_system, source_object, source_id)
+        )
+        select judged.*, record.owner, record.name,
+            case
+                when record.high or bool_or(judged.refused) over (
+                    partition by judged.source_system, judged.source_object, judged.source_id
+                ) then 'high'
+                when record.medium then 'medium'
+                else 'low'
+            end as risk
+        from judged
+        inner join record using (source_system, source_object, source_id)
+        """
+    )
+
+
+def _strata(con: duckdb.DuckDBPyConnection) -> tuple[Stratum, ...]:
+    rows = con.execute(
+        f"""
+        select risk, coalesce(field, {literal(ALL_FIELDS)}),
+            count(distinct (source_system, source_object, source_id)), count(*), count(*) filter (refused)
+        from cell
+        group by grouping sets ((risk, field), (risk))
+        order by all
+        """
+    ).fetchall()
+    return tuple(Stratum(*row) for row in rows)
+
+
+def _items(con: duckdb.DuckDBPyConnection, drawn: Mapping[str, int], day: date) -> tuple[Item, ...]:
+    con.execute("create temp table drawn (risk varchar, records bigint)")
+    for risk, records in drawn.items():
+        con.execute("insert into drawn values (?, ?)", [risk, records])
+    rows = con.execute(
+        """
+        with record as (
+            select distinct risk, source_system, source_object, source_id,
+                md5(concat_ws('|', $day, source_system, source_object, source_id)) as chance
+            from cell
+        ),
+        placed as (
+            select *, row_number() over (partition by risk order by chance, source_system, source_object, source_id) as place
+            from record
+        )
+        select cell.risk, cell.source_system, cell.source_object, cell.source_id, cell.owner, cell.name, cell.field,
+            cell.value, cell.refused
+        from placed
+        inner join drawn on placed.risk = drawn.risk and placed.place <= drawn.records
+        inner join cell
+            on placed.source_system = cell.source_system and placed.source_object = cell.source_object
+            and placed.source_id = cell.source_id
+        -- in an order that says nothing of the risk: who knows what to expect finds it
+        order by placed.chance, cell.source_system, cell.source_object, cell.source_id, cell.place
+        """,
+        {"day": day.isoformat()},
+    ).fetchall()
+    return tuple(Item(number, *row) for number, row in enumerate(rows, start=1))
+
+
+# --- the file of an audit ----------------------------------------------------------------------------------
+
+
+def keep(folder: Path, audit: Audit) -> Audit:
+    """Write down what was drawn; where the day and table have an audit already, that one is returned as it stands.
+
+    Raises CrmQualityError if that one has another size: whoever could draw until the sample pleases would estimate
+    nothing.
+    """
+    file = _file(folder, audit.extract_date, audit.table)
+    if file.exists():
+        known = read(file)
+        if known.records != audit.records:
+            raise CrmQualityError(
+                f"{file}: the audit of {known.name} was drawn with {known.records} records, and stays so; "
+                "another sample can be drawn from the extract of another day"
+            )
+        return known
+    folder.mkdir(exist_ok=True)
+    building = file.with_suffix(".building")
+    drawn = {**asdict(audit), "extract_date": audit.extract_date.isoformat()}
+    del drawn["verdicts"]
+    building.write_text(json.dumps(drawn, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(building, file)  # noqa: PTH105
+    return audit
+
+
+def find(folder: Path, name: str) -> Audit:
+    """The audit of a name, such as `2026-11-21 core.party`. Raises CrmQualityError where there is none."""
+    audits = {audit.name: audit for audit in load(folder)}
+    if name not in audits:
+        raise CrmQualityError(f"{folder}: no audit {name!r} was drawn here; there is {', '.join(audits) or 'none'}")
+    return audits[name]
+
+
+def load(folder: Path) -> list[Audit]:
+    """All audits of a project, the oldest first. Raises CrmQualityError naming a damaged file and line."""
+    return [read(file) for file in sorted(folder.glob("*.jsonl"))]
+
+
+def read(file: Path) -> Audit:
+    """One audit. Raises CrmQualityError naming the damaged line."""
+    number = 0
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        parsed = []
+        for number, line in enumerate(lines, start=1):
+            parsed.append(json.loads(line))
+            if number > 1:
+                parsed[-1] = Verdict(**parsed[-1])
+        number = 1
+        drawn = parsed[0]
+        return Audit(
+            date.fromisoformat(drawn["extract_date"]),
+            drawn["table"],
+            drawn["records"],
+            tuple(Stratum(**stratum) for stratum in drawn["strata"]),
+            tuple(Item(**item) for item in drawn["items"]),
+            tuple(parsed[1:]),
+        )
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise CrmQualityError(
+            f"{file}, line {number}: not as an audit writes it: {error}. Mend or remove it."
+        ) from error
+
+
+def append(folder: Path, audit: Audit, verdicts: Sequence[Verdict]) -> int:
+    """Add the verdicts that say something new; returns how many that were."""
+    file = _file(folder, audit.extract_date, audit.table)
+    with file.open("a+", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        known = {item: _said(verdict) for item, verdict in read(file).standing().items()}
+        fresh = [verdict for verdict in verdicts if known.get(verdict.item) != _said(verdict)]
+        stream.writelines(json.dumps(asdict(verdict), ensure_ascii=False) + "\n" for verdict in fresh)
+    return len(fresh)
+
+
+def now() -> str:
+    """The moment a verdict is noted; no figure depends on it."""
+    return datetime.now(UTC).isoformat()
+
+
+def _said(verdict: Verdict) -> tuple[str, str | None, str | None]:
+    return verdict.verdict, verdict.right_value, verdict.remark
+
+
+def _file(folder: Path, day: date, table: str) -> Path:
+    return folder / f"{day}.{table}.jsonl"
