@@ -296,6 +296,25 @@ DIRT: list[tuple[str, str, dict[str, Any]]] = [
     ("opportunity", "closed_in_the_past", {"close_date": date(2027, 1, 1)}),
     ("opportunity", "open_not_overdue", {"is_closed": False, "is_won": False}),
     ("opportunity", "open_kept_up", {"is_closed": False, "is_won": False}),
+    ("opportunity", "open_has_expected_date", {"is_closed": False, "is_won": False, "close_date": None}),
+    ("opportunity", "open_has_amount", {"is_closed": False, "is_won": False, "amount": None}),
+    ("opportunity", "modified_after_created", {"modified_at": datetime(2025, 1, 1)}),
+    ("invoice", "currency_present", {"currency": None, "currency_raw": None}),
+    ("payment", "currency_present", {"currency": None, "currency_raw": None}),
+    ("sales_order", "currency_present", {"currency": None, "currency_raw": None}),
+    ("sales_order", "opportunity_exists", {"opportunity_source_id": "none"}),
+    ("sales_order", "currency_as_in_opportunity", {"currency": "USD", "opportunity_source_id": "O1"}),
+    ("order_line", "due_after_ordered", {"ordered_on": date(2026, 3, 2), "due_on": date(2026, 3, 1)}),
+    ("loyalty_event", "points_not_zero", {"points": 0}),
+    ("survey_response", "nps_is_whole", {"kind": "NPS", "score": 7.5}),
+    (
+        "ticket",
+        "closed_after_answered",
+        {"first_response_at": datetime(2026, 11, 20), "closed_at": datetime(2026, 11, 19)},
+    ),
+    ("ticket", "duration_plausible", {"opened_at": datetime(2020, 1, 1)}),
+    ("party", "industry_present", {"industry": None}),
+    ("party", "no_activity_when_deleted", {"is_deleted": True}),
     ("opportunity", "values_readable", {"amount_raw": "1O0", "amount": None}),
     ("opportunity_stage", "opportunity_exists", {"opportunity_source_id": "nothing"}),
     ("opportunity_stage", "changed_at_present", {"changed_at": None}),
@@ -406,9 +425,9 @@ def company() -> duckdb.DuckDBPyConnection:
     return con
 
 
-def check(con: duckdb.DuckDBPyConnection, table: str, name: str) -> CheckOutcome:
+def check(con: duckdb.DuckDBPyConnection, table: str, name: str, schema: str = "core") -> CheckOutcome:
     """Run one check of a shipped suite."""
-    suite = SUITES[f"core.{table}"]
+    suite = SUITES[f"{schema}.{table}"]
     only = type(suite)(suite.table, suite.file, suite.key, tuple(c for c in suite.checks if c.name == name))
     return run_suite(con, only, RUN, TODAY)[0]
 
@@ -453,6 +472,74 @@ def test_nothing_fails_in_a_clean_company(clean: duckdb.DuckDBPyConnection) -> N
                 if not outcome.success:
                     failed[outcome.check_id] = (outcome.success, outcome.failing_keys, outcome.error)
     assert failed == {}
+
+
+UGLY: list[dict[str, Any]] = [
+    {},
+    {"VARCHAR": " ? ", "raw": "rubbish"},
+    {"VARCHAR": "nobody", "DECIMAL": -5.5, "BIGINT": -5, "DATE": date(2031, 1, 1), "TIMESTAMP": datetime(2031, 1, 1), "BOOLEAN": True},
+    {"VARCHAR": "nobody", "DECIMAL": 10**9, "BIGINT": 10**9, "DATE": date(1890, 1, 1), "TIMESTAMP": datetime(1990, 1, 1)},
+]  # fmt: skip
+
+
+def ugly(con: duckdb.DuckDBPyConnection, table: str, values: dict[str, Any]) -> dict[str, Any]:
+    """A row whose columns hold the value of their type, and whose texts as they came hold `raw`."""
+    columns = con.execute(
+        "select column_name, split_part(data_type, '(', 1) from duckdb_columns() where schema_name = 'core' and table_name = ?",
+        [table],
+    ).fetchall()
+    row = {name: values.get("raw") if name.endswith("_raw") else values.get(kind) for name, kind in columns}
+    keys = ("source_system", "source_object", "source_id", "extract_date", "row_hash")
+    return {name: value for name, value in row.items() if value is not None and name not in keys}
+
+
+# What takes more than one row to go wrong.
+TOGETHER: list[Row] = [
+    ("party", "crm|Account|own", {"parent_source_id": "own"}),
+    ("party", "crm|Account|gone", {"is_deleted": True}),
+    ("opportunity", "crm|Opp|of gone", {"party_source_id": "gone", "is_closed": False, "is_won": False}),
+    ("sales_order", "crm|Order|sum", {"amount": 5}),
+    ("order_line", "crm|Line|of sum", {"order_source_id": "sum", "amount": 7}),
+    ("referral", "crm|Referral|back", {"party_source_id": "P2", "referred_source_id": "P1"}),
+    *(
+        ("sales_order", f"crm|Order|{n}", {"party_source_id": "P9", "currency": "USD" if n else "CNY"})
+        for n in range(4)
+    ),
+]
+
+
+def test_every_rule_of_core_can_fail_and_none_breaks_on_what_it_sees() -> None:
+    con = company()
+    single = [(table, f"{key_in(table)}|{n}", change) for n, (table, _, change) in enumerate([*DIRT, *TWINS])]
+    for table, key, change in [*single, *TOGETHER]:
+        copy(con, table, key, **change)
+    copy(con, "party", "crm|Account|other", model=1, birth_date=date(1990, 3, 8), gender="female")
+    copy(con, "party", "crm|Account|no date", model=1, birth_date_raw=None)
+    for name, came_as, typed in BIRTH_DATES:
+        copy(con, "party", f"crm|Account|{name}", model=1, birth_date=None, birth_date_raw=came_as)
+        con.execute(
+            "insert into staging.party (source_system, source_object, source_id, birth_date) values ('crm', 'Account', ?, ?)",
+            [name, typed],
+        )
+    for table in ("opportunity", "sales_order", "invoice", "payment", "order_line"):
+        for number in range(60):
+            copy(con, table, f"{key_in(table)}|usual {number}", amount=100, currency="CNY", currency_raw="CNY")
+        copy(con, table, f"{key_in(table)}|symbol", amount=10**6, currency="CNY", currency_raw="￥")
+    for table, key, values in CLEAN:
+        for twin in (key, f"{key_in(table)}|", f"{key_in(table)}|again"):
+            add(con, table, twin, **values)
+        add(con, table, f"{key_in(table)}|stale", **{**values, "extract_date": date(2026, 11, 1)})
+    for table in {table for table, *_ in CLEAN}:
+        for number, values in enumerate(UGLY):
+            add(con, table, f"{key_in(table)}|ugly {number}", **ugly(con, table, values))
+    outcomes = [
+        outcome
+        for name, suite in SUITES.items()
+        if name.startswith("core.")
+        for outcome in run_suite(con, suite, RUN, TODAY)
+    ]
+    assert [outcome for outcome in outcomes if outcome.error] == []
+    assert [outcome.check_id for outcome in outcomes if not outcome.failed_rows] == []
 
 
 @pytest.mark.parametrize(("table", "name", "change"), DIRT, ids=names)
@@ -567,3 +654,20 @@ def test_a_record_without_an_id_or_with_a_used_one_blocks(con: duckdb.DuckDBPyCo
     unique = check(con, "ticket", "key_unique")
     assert unique.blocks_publish
     assert unique.failed_rows == 2
+
+
+def test_a_won_deal_that_its_customer_never_ordered_is_found(con: duckdb.DuckDBPyConnection) -> None:
+    copy(con, "opportunity", "crm|Opp|named")
+    copy(con, "sales_order", "crm|Order|late", opportunity_source_id="named")
+    copy(con, "opportunity", "crm|Opp|alone", close_date=date(2025, 3, 1))
+    copy(con, "opportunity", "crm|Opp|fresh", close_date=TODAY)
+    con.execute(
+        """
+        create or replace table golden.customer_child as select 'C1' as customer_id, 'opportunity' as child, source_system, source_object, source_id
+            from core.opportunity;
+        create or replace table marts.customer_order as select 'C1' as customer_id, 'crm' as source_system, 'Order' as source_object,
+            'Z1' as source_id, date '2026-03-20' as ordered_on
+        """
+    )
+    assert check(con, "customer_order", "won_is_ordered", schema="marts").failing_keys == ("crm|Opp|alone",)
+    assert con.execute(ABOUT, ["marts_customer_order__won_is_ordered"]).fetchall() == [("core.opportunity",)]
