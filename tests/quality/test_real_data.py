@@ -167,6 +167,7 @@ def test_online_retail(real_data: Path, tmp_path: Path) -> None:
     key = "concat_ws('/', InvoiceNo, StockCode, Quantity, UnitPrice)"
     negative = ids(f"select {key} from {lines} where Quantity <= 0")
     assert len(negative) > 3000
+    assert ids(f"select {key} from {lines} where InvoiceNo like 'C%'") < negative
     assert found.failing("core_order_line__quantity_positive") == negative
 
     repeated = duckdb.sql(f"select {key}, count(*) - 1 from {lines} group by all having count(*) > 1").fetchall()
