@@ -1,9 +1,9 @@
--- How customers are related: whom a contact works for, whose subsidiary a company is, who lives together. A relation follows the
--- party records that say so, or the golden address.
+-- How customers are related: whom a contact works for, whose subsidiary a company is, who lives together. The first two
+-- follow the party records that say so, households identity.relation.
 -- customer_id           the customer
 -- relation              works_for, subsidiary_of or household
--- related_customer_id   the employer, the parent company, or the member of the household with the smallest id
--- records               party records that say so; for a household its members
+-- related_customer_id   the employer, the parent company, or another member of the household, each two of them once
+-- records               party records that say so; for a household how many live with the customer, itself included
 with parent as (
     select
         xref.customer_id,
@@ -29,20 +29,28 @@ with parent as (
     group by xref.customer_id, party.party_type, parent.customer_id
 ),
 
--- One family name behind one door; a name that more people share there is a building, not a household.
+-- A ghost lives with nobody.
 household as (
     select
-        customer_id,
-        min(customer_id) over address as related_customer_id,
-        count(*) over address as records
-    from golden.customer
+        relation.customer_id,
+        relation.related_customer_id
+    from identity.relation as relation
+    inner join golden.customer as customer on relation.customer_id = customer.customer_id
+    inner join golden.customer as related on relation.related_customer_id = related.customer_id
     where
-        party_type = 'person'
-        and ghost_verdict <> 'ghost'
-        and family_name is not null
-        and street is not null
-        and coalesce(postal_code, city) is not null
-    window address as (partition by lower(family_name), lower(street), lower(coalesce(postal_code, city)))
+        relation.relation = 'same_household'
+        and customer.ghost_verdict <> 'ghost'
+        and related.ghost_verdict <> 'ghost'
+),
+
+members as (
+    select customer_id, count(*) + 1 as records
+    from (
+        select customer_id from household
+        union all
+        select related_customer_id as customer_id from household
+    ) as member
+    group by customer_id
 )
 
 select
@@ -53,9 +61,9 @@ select
 from parent
 union all
 select
-    customer_id,
+    household.customer_id,
     'household' as relation,
-    related_customer_id,
-    records
+    household.related_customer_id,
+    members.records
 from household
-where records between 2 and 8
+inner join members on household.customer_id = members.customer_id

@@ -25,6 +25,12 @@ TABLES: dict[str, dict[str, str]] = {
         "match_probability": "double",
         "match_reason": "varchar",
     },
+    "identity.relation": {
+        "customer_id": "varchar",
+        "related_customer_id": "varchar",
+        "relation": "varchar",
+        "reason": "varchar",
+    },
     "identity.customer_id_event": PREVIOUS["golden.customer_id_event"],
     "core.party": {
         **_KEYS,

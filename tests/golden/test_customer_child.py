@@ -68,32 +68,36 @@ def test_channels_of_all_systems_go_by_one_name():
 
 def test_contacts_belong_to_organisations_companies_to_parents_and_families_to_households():
     firm = {"party_type": "organisation", "source_object": "Account"}
-    home = {"street": "High St 1", "postal_code": "53111", "country": "DE"}
     with warehouse() as con:
         fill(
             con,
             [
                 record("1", "holding", company_name="Holding", **firm),
                 record("2", "works", company_name="Works", parent_source_id="1", **firm),
-                record("3", "ann", full_name="Ann Lee", family_name="Lee", parent_source_id="2", **home),
-                record("4", "bob", full_name="Bob Lee", family_name="Lee", **home),
-                record("5", "neighbour", full_name="Carl Fox", family_name="Fox", **home),
+                record("3", "ann", full_name="Ann Lee", parent_source_id="2"),
+                record("4", "bob", full_name="Bob Lee"),
+                record("5", "cat", full_name="Cat Lee"),
+                record("6", "mickey", full_name="Mickey Mouse", verdict="ghost"),
             ],
         )
+        for one, other in (("ann", "bob"), ("ann", "cat"), ("bob", "cat"), ("ann", "mickey")):
+            pair = {"customer_id": one, "related_customer_id": other, "relation": "same_household"}
+            insert(con, "identity.relation", pair)
         build(
             con,
             *("golden.customer_xref", "golden.customer_lineage", "golden.customer_child", "golden.customer"),
             "golden.customer_relation",
         )
         found = {
-            (row["customer_id"], row["relation"], row["related_customer_id"])
+            (row["customer_id"], row["relation"], row["related_customer_id"], row["records"])
             for row in rows(con, "from golden.customer_relation")
         }
     assert found == {
-        ("works", "subsidiary_of", "holding"),
-        ("ann", "works_for", "works"),
-        ("ann", "household", "ann"),
-        ("bob", "household", "ann"),
+        ("works", "subsidiary_of", "holding", 1),
+        ("ann", "works_for", "works", 1),
+        ("ann", "household", "bob", 3),
+        ("ann", "household", "cat", 3),
+        ("bob", "household", "cat", 3),
     }
 
 
