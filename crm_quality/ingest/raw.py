@@ -109,6 +109,13 @@ def _load_day(
     if {(file, fingerprint) for file, _, fingerprint in known} == {
         (part.shown(project), fingerprint) for part, (_, fingerprint) in found.items()
     }:
+        # Touched or copied, and the same: not still arriving.
+        for part, (stamp, _) in found.items():
+            if stamps[part.shown(project)][0] != stamp:
+                con.execute(
+                    f"update meta.loaded_file set stamp = ? where {_OF_DAY} and file = ?",
+                    [stamp, source.name, name, day, part.shown(project)],
+                )
         return False
     forget_day(con, source, name, day)
     first: dict[str, str] = {}

@@ -36,13 +36,14 @@ class _Field:
 
 @dataclass(frozen=True)
 class _Audited:
-    """The records of a table that can be audited: which of them, what names one, its fields, what makes a risk."""
+    """The records of a table that can be audited: which of them, what names one, its fields, and who is doubted beside
+    those that a rule refuses (a query of keys with their risk).
+    """
 
     where: str
     name: str
     fields: Mapping[str, _Field]
-    high: str = "false"
-    medium: str = "false"
+    doubted: str = ""
 
 
 def _as_it_came(*columns: str) -> dict[str, _Field]:
@@ -50,18 +51,23 @@ def _as_it_came(*columns: str) -> dict[str, _Field]:
 
 
 _NAMES = ("full_name", "given_name", "family_name")
-_VERDICT = """exists (
-    select 1 from golden.quality.ghost_verdict as verdict
-    where verdict.source_system = record.source_system and verdict.source_object = record.source_object
-        and verdict.source_id = record.source_id and verdict.verdict in ({})
-)"""
-_DISAGREES = """exists (
-    select 1 from golden.quality.reconciliation_difference as found
-    where found.kind = 'contact_differs' and found.status = 'open' and (
-        (found.crm_source_system = record.source_system and found.crm_source_id = record.source_id)
-        or (found.erp_source_system = record.source_system and found.erp_source_id = record.source_id)
-    )
-)"""
+# Records that nobody may stand behind, and those of which CRM and ERP say different things.
+_DOUBTED_PARTIES = """
+    select source_system, source_object, source_id, case when verdict = 'unverified' then 'medium' else 'high' end as risk
+    from golden.quality.ghost_verdict
+    where verdict in ('ghost', 'suspect', 'unverified')
+    union all
+    select party.source_system, party.source_object, party.source_id, 'medium' as risk
+    from (
+        select crm_source_system as source_system, crm_source_id as source_id, kind, status
+        from golden.quality.reconciliation_difference
+        union all
+        select erp_source_system, erp_source_id, kind, status
+        from golden.quality.reconciliation_difference
+    ) as found
+    inner join golden.core.party as party using (source_system, source_id)
+    where found.kind = 'contact_differs' and found.status = 'open'
+"""
 _CUSTOMER = _Field("party_source_id", ("party_source_id",))
 
 AUDITED: Mapping[str, _Audited] = {
@@ -82,8 +88,7 @@ AUDITED: Mapping[str, _Audited] = {
             "postal_code": _Field("postal_code", ("postal_code",)),
             **_as_it_came("country"),
         },
-        high=_VERDICT.format("'ghost', 'suspect'"),
-        medium=_VERDICT.format("'unverified'") + " or " + _DISAGREES,
+        doubted=_DOUBTED_PARTIES,
     ),
     "core.opportunity": _Audited(
         where="not is_deleted",
@@ -204,11 +209,11 @@ def allocate(sizes: Mapping[str, int], records: int) -> dict[str, int]:
 
 
 def values_query(table: str, catalog: str = "") -> str:
-    """The SELECT of every value that can be verified: key of the record, field, place, value, columns of its rules."""
+    """The SELECT of every value that can be verified: key of the record, field, place and value."""
     audited = AUDITED[table]
     parts = " union all ".join(
         f"select source_system, source_object, source_id, {literal(field)} as field, {number} as place, "
-        f"left(trim({spec.value}), {_LONGEST}) as value, {list(spec.columns)} as columns from {catalog}{table} where {audited.where}"
+        f"left(trim({spec.value}), {_LONGEST}) as value from {catalog}{table} where {audited.where}"
         for number, (field, spec) in enumerate(audited.fields.items())
     )
     return f"select * from ({parts}) where value <> ''"
@@ -235,36 +240,37 @@ def _note_cells(con: duckdb.DuckDBPyConnection, table: str) -> None:
         where failure.table_name = {literal(table)} and result.severity in ('critical', 'warning')
         """
     )
+    speaks = ", ".join(
+        f"({literal(field)}, {literal(column)})" for field, spec in audited.fields.items() for column in spec.columns
+    )
     con.execute(
         f"""
         create temp table cell as
-        with filled as (select * from ({values_query(table, "golden.")})),
-        refused as (select * from failing where speaks_of_the_value),
-        judged as (
-            select filled.* exclude (columns), count(refused.column_name) > 0 as refused
-            from filled
-            left join refused
-                on filled.source_id = refused.source_id and filled.source_system = refused.source_system
-                and filled.source_object = refused.source_object and list_contains(filled.columns, refused.column_name)
-            group by all
+        with refused as (
+            select distinct failing.source_system, failing.source_object, failing.source_id, speaks.field
+            from failing
+            inner join (values {speaks}) as speaks(field, column_name) using (column_name)
+            where failing.speaks_of_the_value
         ),
-        doubted as (select distinct source_system, source_object, source_id from failing),
-        record as (
-            select record.source_system, record.source_object, record.source_id, record.owner, {audited.name} as name,
-                {audited.high} as high, doubted.source_id is not null or {audited.medium} as medium
-            from golden.{table} as record
-            left join doubted using (source_system, source_object, source_id)
+        judged as (
+            select filled.*, refused.source_id is not null as refused
+            from ({values_query(table, "golden.")}) as filled
+            left join refused using (source_system, source_object, source_id, field)
+        ),
+        doubted as (
+            select source_system, source_object, source_id, 'medium' as risk from failing
+            {f"union all {audited.doubted}" if audited.doubted else ""}
+            union all
+            select source_system, source_object, source_id, 'high' as risk from judged where refused
+        ),
+        risk as (
+            -- high comes before medium in the alphabet, too
+            select source_system, source_object, source_id, min(risk) as risk from doubted group by all
         )
-        select judged.*, record.owner, record.name,
-            case
-                when record.high or bool_or(judged.refused) over (
-                    partition by judged.source_system, judged.source_object, judged.source_id
-                ) then 'high'
-                when record.medium then 'medium'
-                else 'low'
-            end as risk
+        select judged.*, record.owner, {audited.name} as name, coalesce(risk.risk, 'low') as risk
         from judged
-        inner join record using (source_system, source_object, source_id)
+        inner join golden.{table} as record using (source_system, source_object, source_id)
+        left join risk using (source_system, source_object, source_id)
         """
     )
 

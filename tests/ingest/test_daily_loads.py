@@ -190,6 +190,15 @@ def test_a_file_that_grows_after_it_was_loaded_is_found_before_the_publish(tmp_p
     assert changed_since_loaded(crm.con, crm.project, [crm.source], day) == ["in/2026-11-01/customers.csv"]
 
 
+def test_a_file_that_was_only_touched_or_copied_is_not_loaded_again_and_not_still_arriving(tmp_path):
+    crm = Crm(tmp_path)
+    file = crm.deliver(1, "id,name\n1,Ann\n")
+    crm.load(1)
+    os.utime(file, (1_800_000_000, 1_800_000_000))
+    assert not crm.load(1).loaded_now
+    assert changed_since_loaded(crm.con, crm.project, [crm.source], date(2026, 11, 1)) == []
+
+
 def rows(count: int, born: str = "1990-01-31", note: str = "x") -> str:
     return "".join(f"{n},Ann,{born},{note}\n" for n in range(count))
 
