@@ -5,7 +5,7 @@
 -- table_name       the table of core
 -- records          their records
 -- failing_records  those that fail at least one check
--- score            as above: from 0 to 1
+-- score            1 - failed_cells / evaluated_cells: from 0 to 1
 -- evaluated_cells  records times the checks that apply
 -- failed_cells     checks failed by those records
 with owned as (

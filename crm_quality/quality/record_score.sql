@@ -4,7 +4,7 @@
 -- source_system   key of the record
 -- source_object   key of the record
 -- source_id       key of the record
--- score           as above: from 0 to 1
+-- score           1 - failed_checks / checks: from 0 to 1
 -- checks          checks of the table that apply to the source
 -- failed_checks   those the record fails
 -- worst_severity  the worst of those: critical, warning or info
