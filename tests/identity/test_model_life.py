@@ -97,10 +97,15 @@ def test_a_refused_model_leaves_the_last_one_in_use(
 ) -> None:
     (first,) = train(con, tmp_path)
     assert first.version
-    monkeypatch.setattr("crm_quality.identity.validate.MOST_ITERATIONS", 1)
+    for limit, value in (("MOST_ITERATIONS", 1), ("MOST_DISAGREEING", -0.01), ("LEAST_SAID", 15.5)):
+        monkeypatch.setattr(f"crm_quality.identity.validate.{limit}", value)
     (second,) = train(con, tmp_path)
     assert second.version is None
     assert "refused" in str(second)
+    told = " ".join(second.problems)
+    assert "the estimation stopped at its limit of 1 iterations" in told
+    assert "fitted on either half of the pairs, the two disagree on" in told
+    assert "birth_date is untrained: its strongest level weighs" in told
     assert json.loads((tmp_path / "person.json").read_text())["version"] == first.version
     # Fitted on the same records, the two are one on the frozen sample.
     assert second.compared_with_last is not None

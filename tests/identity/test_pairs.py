@@ -212,6 +212,21 @@ def test_another_row_order_gives_the_same_clusters_with_the_stored_model(
         assert other.execute(query.format(table)).fetchall() == con.execute(query.format(table)).fetchall(), table
 
 
+def test_the_order_of_sources_changes_neither_model_nor_clusters_nor_ids(tmp_path: Path) -> None:
+    parties = [{**party, "source_system": ("crm", "erp")[at % 2]} for at, party in enumerate(_crowd(60))]
+    found = []
+    for first in ("crm", "erp"):
+        ordered = sorted(parties, key=lambda party: party["source_system"] != first)
+        with warehouse(ordered) as con:
+            report, _ = run_pairs_and_clusters(con, tmp_path / first)
+            build_customer_xref(con)
+            tables = [
+                con.execute(f"from identity.{name} order by all").fetchall() for name in ("pair", "customer_xref")
+            ]
+            found.append((report.model_version, tables))
+    assert found[0] == found[1]
+
+
 def test_training_twice_gives_the_same_model(con: duckdb.DuckDBPyConnection, models: Path, tmp_path: Path) -> None:
     (again,) = train(con, tmp_path)
     assert (models / f"person-{again.version}.json").exists()
