@@ -34,6 +34,7 @@ with weight (evidence, weight, words) as (
         ('phone_impossible', 0.10, 'the phone number does not exist'),
         ('phone_shared', 0.15, 'the phone number is that of five customers or more'),
         ('duplicate_left', 0.10, 'a duplicate left over: its system works with another record of the customer'),
+        ('flagged_duplicate', 0.10, 'its own system takes it for a duplicate'),
         ('never_active', 0.15, 'no contact with the customer was ever recorded'),
         ('never_traded', 0.15, 'no order, invoice or open opportunity of the customer'),
         ('traded', -0.60, 'the customer has orders, invoices or payments'),
@@ -337,6 +338,8 @@ found as (
     select source_system, source_object, source_id, 'survey_unknown' from fact where is_unknown = 1
     union all
     select source_system, source_object, source_id, 'duplicate_left' from fact where is_left_over
+    union all
+    select source_system, source_object, source_id, 'flagged_duplicate' from fact where is_flagged_duplicate
     union all
     select source_system, source_object, source_id, 'numbers_in_sequence' from fact where is_in_sequence
     union all

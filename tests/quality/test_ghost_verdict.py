@@ -135,6 +135,16 @@ def test_a_duplicate_beside_the_record_in_use_says_so_and_is_no_ghost(con: duckd
     assert "a duplicate left over" not in verdict(con, "used")[2]
 
 
+def test_what_its_own_system_takes_for_a_duplicate_is_doubted_and_alone_no_ghost(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    party(con, "flagged", is_flagged_duplicate=True)
+    party(con, "bare", is_flagged_duplicate=True, **NOTHING)
+    assert verdict(con, "flagged")[0] == "unverified"
+    assert verdict(con, "bare")[0] == "suspect"
+    assert "its own system takes it for a duplicate" in verdict(con, "bare")[2]
+
+
 def test_two_systems_that_hold_the_same_nothing_do_not_vouch_for_each_other(con: duckdb.DuckDBPyConnection) -> None:
     party(con, "mash", customer="C1", name_problem="keyboard mash", **NOTHING)
     party(con, "erp|KNA1|mash2", customer="C1", name_problem="keyboard mash", **NOTHING)
