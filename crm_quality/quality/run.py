@@ -99,12 +99,12 @@ def run_suite(con: duckdb.DuckDBPyConnection, suite: Suite, run_id: str, extract
     if not has_table(con, suite.schema, suite.short_name):
         raise CrmQualityError(f"{suite.table} is not there; build it before {suite.file.name} can be run")
     create_result_tables(con)
-    scopes = _scopes(con, suite)
-    outcomes = {check: _outcome(check, success=None) for check in scopes.pop(None, [])}
-    with _relations(con, suite, [condition or "" for condition in scopes]) as names:
+    applying = scopes(con, suite)
+    outcomes = {check: _outcome(check, success=None) for check in applying.pop(None, [])}
+    with _relations(con, suite, [condition or "" for condition in applying]) as names:
         counted: dict[Check, dict[str, int]] = {}
         questions: list[Question] = []
-        for relation, checks in zip(names, scopes.values(), strict=True):
+        for relation, checks in zip(names, applying.values(), strict=True):
             counted |= _evaluated(con, suite, relation, checks)
             questions += [_question(suite, check, relation) for check in checks]
         verdicts = _with_their_rows(con, suite, validate(con, questions))
@@ -187,13 +187,13 @@ def _outcome(check: Check, success: bool | None, **counts: Any) -> CheckOutcome:
 # --- which rows a check applies to -------------------------------------------------------------------------
 
 
-def _scopes(con: duckdb.DuckDBPyConnection, suite: Suite) -> dict[str | None, list[Check]]:
+def scopes(con: duckdb.DuckDBPyConnection, suite: Suite) -> dict[str | None, list[Check]]:
     """The checks by the SQL condition of the rows they apply to: '' is all rows, None is no row."""
     mapped = _mapped_columns(con, suite)
-    scopes: dict[str | None, list[Check]] = defaultdict(list)
+    found: dict[str | None, list[Check]] = defaultdict(list)
     for check in suite.checks:
-        scopes[_scope(check, mapped)].append(check)
-    return scopes
+        found[_scope(check, mapped)].append(check)
+    return found
 
 
 def _mapped_columns(con: duckdb.DuckDBPyConnection, suite: Suite) -> dict[tuple[str, str], set[str]]:

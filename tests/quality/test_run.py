@@ -144,7 +144,9 @@ def test_standard_expectations_list_their_failing_rows(con: duckdb.DuckDBPyConne
         expectation("unique", "expect_column_values_to_be_unique", column="email"),
         expectation("compound", "expect_compound_columns_to_be_unique", column_list=["city", "phone"]),
         expectation("lengths", "expect_column_value_lengths_to_be_between", column="phone", min_value=2),
+        expectation("type", "expect_column_values_to_be_of_type", column="phone", type_="VARCHAR"),
     )
+    assert outcomes.pop("type").success
     assert {name: outcome.error for name, outcome in outcomes.items() if outcome.error} == {}
     for name, outcome in outcomes.items():
         assert outcome.failing_keys == ("crm|Account|2", "crm|Account|4"), name
@@ -216,6 +218,24 @@ def test_a_broken_check_says_what_is_wrong_and_the_others_go_on(con: duckdb.Duck
     assert "source_system is missing" in errors["no_key"]
     assert errors["bad_argument"]
     assert all(outcomes[name].success is False for name in errors)
+
+
+def test_what_a_rule_finds_is_kept_once_though_another_rule_is_broken(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    # Great Expectations asks for all metrics again when one of them fails
+    add(con, "party", "crm|Account|1")
+    outcomes = run(
+        con,
+        tmp_path,
+        "core.party",
+        expectation("good", ROWS, unexpected_rows_query="select * from {batch} where city is null"),
+        expectation("broken", ROWS, unexpected_rows_query="select * from {batch}, core.nothing"),
+        expectation("late", ROWS, unexpected_rows_query="select * from {batch} as record where city is null"),
+    )
+    assert outcomes["broken"].error
+    assert (outcomes["good"].failed_rows, outcomes["late"].failed_rows) == (1, 1)
+    assert con.execute("select count(*) from quality.failure").fetchone() == (2,)
 
 
 def test_an_error_never_quotes_a_value(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
