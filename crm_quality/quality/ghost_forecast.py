@@ -16,7 +16,8 @@ LEAST_CONFIRMED = 50
 LEAST_AUC = 0.7
 # A record is new, and its fate open, for so many days.
 NEW_FOR_DAYS = 180
-SEED = 20
+# The newest share of either kind that the backtest must tell apart, learning from the older ones only.
+HELD_OUT = 0.2
 
 # What is known the minute a record is entered: nothing that only its later fate shows, and not the name or
 # address themselves, which the verdict judges. The texts are the reasons shown.
@@ -59,7 +60,7 @@ _FEATURES = ("place", "author", "hours", "pace", "email", "phone", "street", "id
 
 @dataclass(frozen=True)
 class ForecastReport:
-    """What the forecast learnt from, how well it tells ghosts apart (None where it was not tried), and what it is."""
+    """What the forecast learnt from, how well it tells later ghosts apart (None where it was not tried), and what it is."""
 
     confirmed_ghosts: int
     confirmed_real: int
@@ -72,8 +73,8 @@ def build_ghost_forecast(con: duckdb.DuckDBPyConnection) -> ForecastReport:
 
     Learns, by logistic regression on the circumstances of entry, what the ghosts among the judged records have in
     common (the verdicts `ghost` and `real`, stewards' decisions among them), and scores the records of the last
-    NEW_FOR_DAYS days that are neither yet. A fifth of the judged records, chosen by hash, is held out to measure
-    it. Without enough confirmed ghosts, or where they cannot be told apart, the table is empty and the model says why.
+    NEW_FOR_DAYS days that are neither yet. The backtest learns from the older judged records and is measured on the
+    newest HELD_OUT of the ghosts and of the real ones, which it has not seen. Without enough confirmed ghosts, or where they cannot be told apart, the table is empty and the model says why.
     """
     con.execute(f"create or replace temp table circumstance as {_CIRCUMSTANCES}")
     con.execute(
@@ -86,8 +87,9 @@ def build_ghost_forecast(con: duckdb.DuckDBPyConnection) -> ForecastReport:
             count(*) filter (verdict = 'ghost' and is_held_out) as held_out_ghosts,
             count(*) filter (verdict = 'real' and is_held_out) as held_out_real
         from (
-            select *, md5_number_lower(concat_ws('|', {SEED}, source_system, source_object, source_id)) % 5 = 0
-                as is_held_out
+            select *, created_at is not null and percent_rank() over (
+                partition by verdict order by created_at nulls first, source_system, source_object, source_id
+            ) >= {1 - HELD_OUT} as is_held_out
             from circumstance
         )
         group by all
