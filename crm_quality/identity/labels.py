@@ -1,4 +1,4 @@
-"""Let known matches correct a fitted model. Belongs here: what counts as known, and how much. Does not: the fit itself."""
+"""Let known matches and known strangers correct a fitted model. Belongs here: what counts as known, and how much. Does not: the fit itself."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from crm_quality.identity.decisions import load_decisions
 from crm_quality.identity.roles import Kind
-from crm_quality.identity.training import LARGEST_WEIGHT, Fit, falling, level_counts, probabilities
+from crm_quality.identity.training import LARGEST_WEIGHT, LEAST_PAIRS, Fit, falling, level_counts, probabilities
+from crm_quality.warehouse import scalar
 
 # So many pairs the estimate without labels counts for, against one for each label.
 STRENGTH = 200.0
@@ -16,54 +18,66 @@ LEAST_LABELS = 20
 
 
 def build_labels(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """Create {schema}.label (join_key_l, join_key_r): what stewards linked, and what a source merged itself."""
+    """Create {schema}.label (join_key_l, join_key_r, is_match): what stewards decided, and what a source merged itself.
+
+    Decisions that others replace or contradict are no labels.
+    """
+    decided = load_decisions(con)
+    con.execute(f"create or replace table {schema}.label (join_key_l bigint, join_key_r bigint, is_match boolean)")
+    for pairs, is_match in ((decided.must_link, True), (decided.cannot_link, False)):
+        con.execute(
+            f"insert into {schema}.label select distinct unnest(?::bigint[]), unnest(?::bigint[]), ?",
+            [[left for left, _ in pairs], [right for _, right in pairs], is_match],
+        )
     con.execute(
         f"""
-        create or replace table {schema}.label as
-        select least(l.record_number, r.record_number) as join_key_l, greatest(l.record_number, r.record_number) as join_key_r
-        from meta.decision as decision
-        join identity.record as l
-            on l.source_system = decision.left_source_system and l.source_object = decision.left_source_object
-            and l.source_id = decision.left_source_id
-        join identity.record as r
-            on r.source_system = decision.right_source_system and r.source_object = decision.right_source_object
-            and r.source_id = decision.right_source_id
-        where decision.kind = 'must_link' and l.record_number <> r.record_number
-        union
-        select record_number_l, record_number_r from {schema}.certain where reason like '%merged by the source%'
+        insert into {schema}.label
+        select record_number_l, record_number_r, true
+        from {schema}.certain
+        where reason like '%merged by the source%'
+            and (record_number_l, record_number_r) not in (select (join_key_l, join_key_r) from {schema}.label)
         """
     )
 
 
 def correct(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, fitted: Fit) -> Fit:
-    """The fit with its m moved towards the levels at which the labelled matches agree; unchanged with few labels.
+    """The fit moved towards the levels at which the labelled pairs agree; unchanged with few labels of a sort.
 
-    m is the mean of the estimate, which counts for STRENGTH pairs, and the labels that can be compared: the
-    posterior mean under a Dirichlet prior. Weights still fall as similarity falls.
+    m is the mean of the estimate, which counts for STRENGTH pairs, and the matches that can be compared: the
+    posterior mean under a Dirichlet prior. u likewise, of the LEAST_PAIRS or more random pairs that it is the share
+    in and the pairs that are no match: those were doubtful, and say little about strangers in general. Weights still
+    fall as similarity falls.
     """
     used = [comparison["output_column_name"] for comparison in fitted.settings["comparisons"]]
     evidence = [item for item in kind.evidence if item.name in used]
-    pairs = f"select join_key_l, join_key_r from {schema}.label"
-    (labels,) = con.execute(
-        f"select count(*) from ({pairs}) where join_key_l in (select record_number from {table})"
-        f" and join_key_r in (select record_number from {table})"
-    ).fetchone() or (0,)
-    training = {**fitted.training, "labels": labels}
-    if labels < LEAST_LABELS:
+    known, counts = [], []
+    for is_match in (True, False):
+        pairs = (
+            f"select join_key_l, join_key_r from {schema}.label where is_match = {is_match}"
+            f" and join_key_l in (select record_number from {table})"
+            f" and join_key_r in (select record_number from {table})"
+        )
+        found = scalar(con, f"select count(*) from ({pairs})")
+        known.append(found)
+        enough = pairs if found >= LEAST_LABELS else f"{pairs} and false"
+        counts.append(level_counts(con, table, evidence, enough))
+    training = {**fitted.training, "labels": known[0], "labelled_strangers": known[1]}
+    if max(known) < LEAST_LABELS:
         return Fit(fitted.settings, training)
-    counts = dict(zip((item.name for item in evidence), level_counts(con, table, evidence, pairs), strict=True))
+    by_name = {item.name: pair for item, *pair in zip(evidence, *counts, strict=True)}
     comparisons = [
-        _corrected(comparison, counts[comparison["output_column_name"]])
+        _corrected(comparison, *by_name[comparison["output_column_name"]])
         for comparison in fitted.settings["comparisons"]
     ]
     return Fit({**fitted.settings, "comparisons": comparisons}, training)
 
 
-def _corrected(comparison: dict[str, Any], counts: np.ndarray) -> dict[str, Any]:
+def _corrected(comparison: dict[str, Any], matches: np.ndarray, strangers: np.ndarray) -> dict[str, Any]:
     levels = [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
     m = np.array([level["m_probability"] for level in levels])
     u = np.array([level["u_probability"] for level in levels])
-    corrected = (STRENGTH * m / m.sum() + counts) / (STRENGTH + counts.sum())
+    u = u.sum() * (LEAST_PAIRS * u / u.sum() + strangers) / (LEAST_PAIRS + strangers.sum())
+    corrected = (STRENGTH * m / m.sum() + matches) / (STRENGTH + matches.sum())
     # The scale of the estimate stays: only where among the levels matches lie is learnt.
     weights = falling(np.clip(np.log2(corrected * m.sum() / u), -LARGEST_WEIGHT, LARGEST_WEIGHT), corrected + u)
     changed = iter(

@@ -70,7 +70,8 @@ class TrainReport:
         lines = [f"{self.party_type}: stored version {self.version}" if self.version else f"{self.party_type}: refused"]
         lines += [f"  {problem}" for problem in self.problems]
         lines.append(
-            f"  {int(self.training['labels'])} known matches (decisions, merges of the sources) were learnt from"
+            f"  {int(self.training['labels'])} known matches (decisions, merges of the sources) and"
+            f" {int(self.training['labelled_strangers'])} pairs that stewards hold apart were learnt from"
         )
         if found := self.compared_with_last:
             lines.append(

@@ -17,7 +17,7 @@ from crm_quality.identity.model import load_model, save_model
 from crm_quality.identity.pairs import build_pairs, train
 from crm_quality.identity.training import Fit
 from crm_quality.identity.validate import Comparison, problems
-from tests.identity.scenario import person, warehouse
+from tests.identity.scenario import decide, person, warehouse
 
 
 def _comparison(*levels: tuple[str, float, float]) -> dict[str, Any]:
@@ -63,17 +63,39 @@ def test_sessions_are_compared_only_where_there_are_enough_links():
 
 def test_labelled_matches_move_the_weights_towards_the_levels_where_they_agree():
     before = _comparison(("same", 0.8, 0.01), ("similar", 0.1, 0.02), ("different", 0.1, 0.97))
-    after = _corrected(before, np.array([10.0, 190.0, 0.0]))
+    after = _corrected(before, np.array([10.0, 190.0, 0.0]), np.zeros(3))
     m = [level["m_probability"] for level in after["comparison_levels"] if "m_probability" in level]
     # Half of what counts are labels now, 19 of 20 of them only similar.
     assert m == pytest.approx([0.425, 0.525, 0.05], abs=0.001)
-    assert _corrected(before, np.zeros(3))["comparison_levels"][1]["m_probability"] == pytest.approx(0.8, abs=0.001)
+    assert _corrected(before, np.zeros(3), np.zeros(3))["comparison_levels"][1]["m_probability"] == pytest.approx(
+        0.8, abs=0.001
+    )
+
+
+def test_what_stewards_hold_apart_lowers_the_weight_of_the_levels_where_it_agrees():
+    before = _comparison(("same", 0.8, 0.0001), ("similar", 0.1, 0.02), ("different", 0.1, 0.9799))
+    after = _corrected(before, np.zeros(3), np.array([60.0, 0.0, 0.0]))
+    same = next(level for level in after["comparison_levels"] if "m_probability" in level)
+    # 20 of 200,000 strangers had the same; 60 doubtful ones besides make it 80.
+    assert same["u_probability"] == pytest.approx(80 / 200_060, rel=0.01)
+    assert same["m_probability"] == pytest.approx(0.8, abs=0.001)
+
+
+def test_decisions_in_force_are_the_labels(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    for number in range(1, 26):
+        decide(con, number, "must_link", f"{2 * number - 1}-0", f"{2 * number - 1}-1")
+        decide(con, 25 + number, "cannot_link", f"{number}-0", f"{number + 30}-0")
+    # A decision that a later one replaces teaches nothing.
+    decide(con, 55, "cannot_link", "1-0", "1-1")
+    (report,) = train(con, tmp_path)
+    assert (report.training["labels"], report.training["labelled_strangers"]) == (24, 26)
+    assert "24 known matches (decisions, merges of the sources) and 26 pairs that stewards hold apart" in str(report)
 
 
 def test_labels_that_make_all_matches_agree_leave_no_weight_that_rises():
     # The sum of m is above 1 where two levels stand for the same agreement in two scripts.
     before = _comparison(("same", 0.9, 4e-5), ("same, spelt otherwise", 0.2, 3e-6), ("different", 0.05, 1.0))
-    after = _corrected(before, np.array([100.0, 5.0, 0.0]))
+    after = _corrected(before, np.array([100.0, 5.0, 0.0]), np.zeros(3))
     assert problems(Fit({"comparisons": [after]}, {"iterations": 9})) == []
 
 
