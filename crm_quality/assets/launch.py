@@ -76,6 +76,7 @@ def _import_libraries() -> None:
     shared_context()
     importlib.import_module("splink")
     importlib.import_module("sklearn.ensemble")
+    importlib.import_module("implicit.nearest_neighbours")
     load_library()
 
 

@@ -10,7 +10,7 @@ import duckdb
 from crm_quality.sql_model import SqlModel, column_lineage
 
 # What the YAML policies of a project become.
-_POLICIES = ("survivorship", "survivorship_source", "rfm_segment", "tier", "stage_rule", "loyalty_tier")
+_POLICIES = ("survivorship", "survivorship_source", "rfm_segment", "tier", "stage_rule", "loyalty_tier", "theme")
 
 
 def lineage_metadata(con: duckdb.DuckDBPyConnection, model: SqlModel) -> dict[str, Any]:

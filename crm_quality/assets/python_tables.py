@@ -18,6 +18,7 @@ from crm_quality.marts.backtest_picture import draw_backtests, markdown_picture
 from crm_quality.marts.churn_score import build_churn_score
 from crm_quality.marts.contract_churn import build_contract_churn
 from crm_quality.marts.customer_value import build_customer_value
+from crm_quality.marts.recommendation import build_recommendations
 from crm_quality.marts.segments import build_customer_tag, load_segments
 from crm_quality.quality.audit_accuracy import build_audit_tables
 from crm_quality.quality.ghost_forecast import build_ghost_forecast
@@ -113,6 +114,11 @@ def _audits(run: OpenRun) -> Mapping[str, Any]:
 def _churn(run: OpenRun) -> Mapping[str, Any]:
     report = build_churn_score(run.con)
     return {"model": report.model, "why": report.remark, "horizon in days": report.horizon_days}
+
+
+def _recommendations(run: OpenRun) -> Mapping[str, Any]:
+    report = build_recommendations(run.con)
+    return {"recommendations": report.recommendations, "why": report.remark}
 
 
 def _contracts(run: OpenRun) -> Mapping[str, Any]:
@@ -252,6 +258,20 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         ("duckdb", "python", "scikitlearn"),
     ),
     PythonTable(
+        "marts.product_recommendation",
+        _recommendations,
+        ["marts.customer_order", "core.order_line", "core.product"],
+        "Products that a customer never bought and is likely to buy next; none where the backtest found nothing better than "
+        "recommending what sells best.",
+        ("duckdb", "python"),
+    ),
+    PythonTable(
+        "marts.product_affinity",
+        _made_with_the_table_it_reads,
+        ["marts.product_recommendation"],
+        "Products that go together: bought by the same customers, more than each sells anyway.",
+    ),
+    PythonTable(
         "marts.customer_tag",
         _tags,
         ["marts.customer_360"],
@@ -267,7 +287,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
     PythonTable(
         "marts.model_backtest",
         _backtests,
-        ["marts.churn_score", "marts.contract_churn", "quality.ghost_forecast_model"],
+        ["marts.churn_score", "marts.contract_churn", "marts.product_recommendation", "quality.ghost_forecast_model"],
         "What every model said of a past that it had not seen, beside a naive baseline.",
     ),
     PythonTable(

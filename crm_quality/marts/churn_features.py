@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -26,20 +27,32 @@ FEATURES = tuple(name for names in GROUPS.values() for name in names)
 # What a plain model of recency, frequency and monetary value looks at.
 RFM = ("recency", "frequency", "spend")
 
-# Amounts are multiples of the median of their currency, so that currencies compare; satisfaction is 0 to 1.
+# What customers did, once for all days and customers that are asked for. Amounts are multiples of the median of their
+# currency, so that currencies compare; satisfaction is 0 to 1.
+_GATHERED = """
+create or replace temp table churn_purchase as
+select customer_id, ordered_on, amount, ordered_on - lag(ordered_on) over customer as gap
+from (
+    select customer_id, ordered_on, sum(amount / typical) as amount
+    from (
+        select customer_id, ordered_on, cast(amount as double) as amount,
+            median(cast(amount as double)) over (partition by currency) as typical
+        from marts.customer_order
+    )
+    group by customer_id, ordered_on
+)
+window customer as (partition by customer_id order by ordered_on);
+create or replace temp table churn_event as
+select customer_id, child, lower(status) as status, cast(amount as double) as amount,
+    cast(happened_at as date) as happened_on
+from golden.customer_child
+where child in ('interaction', 'campaign_response', 'ticket', 'survey_response', 'loyalty_event') and not is_void
+    and customer_id in (select customer_id from churn_purchase)
+"""
+
 _SQL = """
 with purchase as (
-    select customer_id, ordered_on, amount, ordered_on - lag(ordered_on) over customer as gap
-    from (
-        select customer_id, ordered_on, sum(amount / typical) as amount
-        from (
-            select customer_id, ordered_on, cast(amount as double) as amount,
-                median(cast(amount as double)) over (partition by currency) as typical
-            from marts.customer_order
-        )
-        group by customer_id, ordered_on
-    )
-    window customer as (partition by customer_id order by ordered_on)
+    from churn_purchase where $every = 1 or hash(customer_id) % $every = 0
 ),
 bought as (
     select customer_id, as_of,
@@ -63,18 +76,15 @@ heard as (
         count(*) filter (child = 'interaction' and happened_on > as_of - 365) as contacts_365,
         as_of - max(happened_on) filter (child = 'interaction') as days_since_contact,
         count(*) filter (child = 'campaign_response' and happened_on > as_of - 365
-            and lower(status) in ('opened', 'clicked', 'responded')) as campaigns_365,
+            and status in ('opened', 'clicked', 'responded')) as campaigns_365,
         count(*) filter (child = 'ticket' and happened_on > as_of - 365) as tickets_365,
-        avg(cast(amount as double) / case when lower(status) = 'nps' then 10 else 5 end)
+        avg(amount / case when status = 'nps' then 10 else 5 end)
             filter (child = 'survey_response') as satisfaction,
-        coalesce(sum(cast(amount as double)) filter (child = 'loyalty_event' and happened_on > as_of - 365), 0)
+        coalesce(sum(amount) filter (child = 'loyalty_event' and happened_on > as_of - 365), 0)
             as points_365
-    from (
-        select customer_id, child, status, amount, cast(happened_at as date) as happened_on
-        from golden.customer_child
-        where child in ('interaction', 'campaign_response', 'ticket', 'survey_response', 'loyalty_event') and not is_void
-    )
+    from churn_event
     join churn_cutoff on happened_on <= as_of
+    where $every = 1 or hash(customer_id) % $every = 0
     group by customer_id, as_of
 ),
 returned as (
@@ -93,9 +103,18 @@ from bought
 join golden.customer as customer using (customer_id)
 left join heard using (customer_id, as_of)
 left join returned using (customer_id, as_of)
-where $every = 1 or hash(customer_id) % $every = 0
 order by as_of, md5(customer_id), customer_id
 """
+
+
+@contextmanager
+def gathered(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Gather what customers did; `customers_on` works while it is open."""
+    con.execute(_GATHERED)
+    try:
+        yield
+    finally:
+        con.execute("drop table churn_purchase; drop table churn_event")
 
 
 def customers_on(con: duckdb.DuckDBPyConnection, days: Sequence[date], horizon: int, every: int = 1) -> pd.DataFrame:

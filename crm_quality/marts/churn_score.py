@@ -12,7 +12,7 @@ import numpy as np
 
 from crm_quality.marts import backtest
 from crm_quality.marts.backtest import Figure
-from crm_quality.marts.churn_features import customers_on
+from crm_quality.marts.churn_features import GROUPS, customers_on, gathered
 from crm_quality.marts.churn_model import (
     CHURN_MODEL,
     ChurnModel,
@@ -100,7 +100,8 @@ def build_churn_score(con: duckdb.DuckDBPyConnection) -> ChurnReport:
     ).fetchone() or (None, None)
     horizon = _horizon((today - first).days if first else 0)
     try:
-        remark = _score_by_model(con, first, today, horizon) if first else "there are no orders"
+        with gathered(con):
+            remark = _score_by_model(con, first, today, horizon) if first else "there are no orders"
     except TooFewError as error:
         remark = f"too little history: {error}"
     if remark:
@@ -199,7 +200,7 @@ def _drivers(
 
     Recency stands first in every reason already, tenure beside it; the kind of a customer is no reason to give.
     """
-    effects = {group: effect for group, effect in model.effects(customers).items() if group not in _NO_REASON}
+    effects = model.effects(customers, [group for group in GROUPS if group not in _NO_REASON])
     names = list(effects)
     moved = np.vstack([effects[name] for name in names]) * np.where(probability >= 0.5, 1, -1)
     return [names[place] for place in moved.argmax(axis=0)]

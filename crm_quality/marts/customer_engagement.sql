@@ -21,20 +21,13 @@ with event as (
             when timeline.event = 'answer' then 3
             when timeline.event = 'contact' and timeline.channel in ('visit', 'meeting') then 3
             when timeline.event = 'contact' then 2
-            when timeline.event = 'campaign' and lower(child.status) in ('clicked', 'responded') then 2
-            when timeline.event = 'campaign' and lower(child.status) = 'opened' then 1
+            when timeline.event = 'campaign' and lower(timeline.status) in ('clicked', 'responded') then 2
+            when timeline.event = 'campaign' and lower(timeline.status) = 'opened' then 1
             when timeline.event in ('ticket', 'points') then 1
             else 0
         end as points
     from marts.customer_timeline as timeline
     cross join meta.current_run as run
-    left join golden.customer_child as child
-        on
-            timeline.event = 'campaign'
-            and child.child = 'campaign_response'
-            and timeline.source_system = child.source_system
-            and timeline.source_object = child.source_object
-            and timeline.source_id = child.source_id
     where date_diff('day', cast(timeline.happened_at as date), run.extract_date) <= 730
 ),
 

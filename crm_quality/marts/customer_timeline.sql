@@ -7,6 +7,7 @@
 -- event           what happened, in a word
 -- what            name, subject, campaign or comment
 -- channel         channel of a contact
+-- status          status of the record as the source has it; of points and answers their kind, of a campaign the response
 -- amount          amount, score or points
 -- currency        currency of the amount
 -- owner           who looked after it
@@ -49,6 +50,7 @@ event as (
         end as event,
         child.what,
         child.channel,
+        child.status,
         coalesce(valid.amount, child.amount) as amount,
         coalesce(valid.currency, child.currency) as currency,
         child.owner,
@@ -73,6 +75,7 @@ event as (
         ending.event,
         child.what,
         child.channel,
+        child.status,
         child.amount,
         child.currency,
         child.owner,
@@ -99,6 +102,7 @@ select
     event,
     what,
     channel,
+    status,
     amount,
     currency,
     owner,

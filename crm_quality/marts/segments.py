@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ class _Loyalty(BaseModel):
     points: float = Field(ge=0)
 
 
+class _Theme(BaseModel):
+    model_config = _STRICT
+
+    theme: str
+    words: list[str] = Field(min_length=1)
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression for texts in lower case; Chinese puts nothing between words."""
+        return "|".join((r"\b" if word.isascii() else "") + re.escape(word.lower()) for word in self.words)
+
+
 class Tag(BaseModel):
     """A tag for whom a condition holds, or one for each value of a column."""
 
@@ -79,6 +92,7 @@ class Segments(BaseModel):
     stages: _Stages
     loyalty: list[_Loyalty] = Field(min_length=1)
     tags: list[Tag]
+    themes: list[_Theme]
 
 
 def load_segments(folder: Path) -> Segments:
@@ -92,7 +106,7 @@ def load_segments(folder: Path) -> Segments:
 
 
 def write_segments(con: duckdb.DuckDBPyConnection, segments: Segments) -> None:
-    """Make meta.rfm_segment, meta.tier, meta.stage_rule and meta.loyalty_tier, for the SQL models to read."""
+    """Make meta.rfm_segment, meta.tier, meta.stage_rule, meta.loyalty_tier and meta.theme, for the SQL models to read."""
     con.execute(
         """
         create or replace table meta.rfm_segment
@@ -100,6 +114,7 @@ def write_segments(con: duckdb.DuckDBPyConnection, segments: Segments) -> None:
         create or replace table meta.tier
             (place integer, tier varchar, spend double, tenure_days integer, complexity integer);
         create or replace table meta.loyalty_tier (tier varchar, points double);
+        create or replace table meta.theme (theme varchar, pattern varchar);
         create or replace table meta.stage_rule (new_days integer, loyal_orders integer, at_risk_probability double,
             lost_probability double, won_back_gap_days integer);
         """
@@ -113,6 +128,8 @@ def write_segments(con: duckdb.DuckDBPyConnection, segments: Segments) -> None:
         )
     for loyalty in segments.loyalty:
         con.execute("insert into meta.loyalty_tier values (?, ?)", [loyalty.tier, loyalty.points])
+    for theme in segments.themes:
+        con.execute("insert into meta.theme values (?, ?)", [theme.theme, theme.pattern])
     stages = segments.stages
     con.execute(
         "insert into meta.stage_rule values (?, ?, ?, ?, ?)",

@@ -217,14 +217,28 @@ def _loyalty(context: Context, records: Frame, trade: Trade) -> Frame:
     order = np.where(kind == "earn", order_of[records["entity"][rows]], -1)
     earned = order >= 0
     happened_at[earned] = trade.orders["ordered_on"][order[earned]].astype("datetime64[s]") + np.timedelta64(12, "h")
+    points = np.where(np.isin(kind, ("burn", "expire")), -points, points)
+    _spend_what_there_is(kind, points, rows, happened_at)
     return {
         "source_id": identifiers.salesforce_ids("a0L", sequences.take("a0L", len(rows))),
         "party_id": records["source_id"][rows],
         "kind": kind,
-        "points": np.where(np.isin(kind, ("burn", "expire")), -points, points),
+        "points": points,
         "order_id": choose(earned, trade.orders["source_id"][order], None),
         "happened_at": happened_at,
     }
+
+
+def _spend_what_there_is(kind: Array, points: Array, members: Array, happened_at: Array) -> None:
+    """Nobody can spend points, or lose any, beyond the balance; with none left the movement becomes one that earns."""
+    member, balance = -1, 0
+    for place in np.lexsort((happened_at, members)):
+        if members[place] != member:
+            member, balance = members[place], 0
+        if points[place] < 0 and balance == 0:
+            kind[place], points[place] = "earn", -points[place]
+        points[place] = max(points[place], -balance)
+        balance += points[place]
 
 
 def _referrals(context: Context, records: Frame) -> Frame:

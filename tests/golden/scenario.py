@@ -122,9 +122,11 @@ TABLES: dict[str, dict[str, str]] = {
         "currency": "varchar",
         "is_cancelled": "boolean",
     },
+    "core.product": {**_KEYS, "name": "varchar"},
     "core.order_line": {
         **_KEYS,
         "order_source_id": "varchar",
+        "product_source_id": "varchar",
         "quantity": "decimal(18, 4)",
         "unit_price": "decimal(18, 4)",
         "amount": "decimal(18, 4)",

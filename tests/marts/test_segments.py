@@ -86,12 +86,33 @@ def shop() -> Iterator[duckdb.DuckDBPyConnection]:
                 for days, channel in ((2, "电话"), (9, "Call"), (40, "Email"))
             ),
         )
+        insert(
+            con,
+            "core.survey_response",
+            *(
+                {
+                    **key,
+                    "source_object": "Survey",
+                    "source_id": f"s{days}",
+                    "party_source_id": "loyal",
+                    "kind": "CSAT",
+                    "score": score,
+                    "comment": comment,
+                    "responded_at": ago(days),
+                }
+                for days, score, comment in (
+                    (5, 1, "配件等太久"),
+                    (400, 5, "Deliveries are FAST"),
+                    (6, 3, "undeliverable"),
+                )
+            ),
+        )
         write_segments(con, load_segments(Path("no folder of its own")))
         build(con, "golden.customer_xref", "golden.customer_lineage", "golden.customer_child", "golden.customer")
         build(con, "golden.customer_relation", "marts.customer_order", "marts.purchase_summary")
         value(con)
         build(con, "marts.customer_timeline", "marts.customer_engagement", "marts.loyalty_account", "marts.referral")
-        build(con, "marts.customer_segment", "marts.customer_360")
+        build(con, "marts.customer_segment", "marts.customer_360", "marts.customer_theme")
         yield con
 
 
@@ -135,6 +156,16 @@ def test_the_channel_of_most_contacts_is_preferred_under_one_name(shop: duckdb.D
     assert found["loyal"]["preferred_channel"] == "call"
     assert found["loyal"]["contacts_365"] == 3
     assert found["loyal"]["engagement_score"] > found["back"]["engagement_score"] > 0
+
+
+def test_themes_are_found_by_words_of_either_language_from_the_beginning_of_a_word(
+    shop: duckdb.DuckDBPyConnection,
+) -> None:
+    found = {row["theme"]: row for row in rows(shop, "from marts.customer_theme where customer_id = 'loyal'")}
+    assert set(found) == {"delivery", "spare parts"}
+    delivery = found["delivery"]
+    assert (delivery["mentions"], delivery["mentions_365"], delivery["satisfaction"]) == (2, 1, 0.6)
+    assert (delivery["last_mentioned_on"], delivery["last_text"]) == (ago(5), "配件等太久")
 
 
 def test_the_wide_table_has_a_row_for_everybody(shop: duckdb.DuckDBPyConnection) -> None:

@@ -197,6 +197,16 @@ def test_orders_are_the_sum_of_their_lines_and_payments_never_exceed_the_invoice
     assert all(abs(paid[key]) <= abs(invoices[key]) + 0.01 for key in paid.keys() & invoices.keys())
 
 
+def test_nobody_spends_points_that_they_do_not_have(sample: Sample) -> None:
+    spoilt = {row["source_id"] for row in sample.truth("damage")}
+    balance: dict[str, float] = defaultdict(float)
+    for row in sorted(sample.rows("salesforce", "Loyalty_Event__c"), key=lambda row: row["Event_Time__c"]):
+        if row["Id"] not in spoilt:
+            balance[row["Contact__c"]] += float(row["Points__c"])
+    assert balance
+    assert min(balance.values()) >= 0
+
+
 def test_order_counts_are_skewed_and_the_lines_as_many_as_expected(sample: Sample) -> None:
     per_customer = Counter(row["KUNNR"] for row in sample.rows("sap", "VBAK"))
     orders, customers = sum(per_customer.values()), len(per_customer)
