@@ -176,7 +176,7 @@ def _baskets(con: duckdb.DuckDBPyConnection, until: date) -> Baskets:
     ).fetchnumpy()
     shape = (len(customers["customer_id"]), len(products["product"]))
     times = sp.csr_matrix((np.log1p(cells["times"]), (cells["customer_row"], cells["product_column"])), shape=shape)
-    return Baskets(customers["customer_id"], products["product"], times)
+    return Baskets(np.asarray(customers["customer_id"]), np.asarray(products["product"]), times)
 
 
 def _fit(baskets: Baskets) -> Any:
@@ -217,14 +217,14 @@ def _bought_next(
         """,
         {"origin": origin, "horizon": horizon},
     ).fetchnumpy()
-    return cells["customer_row"], cells["product_column"]
+    return np.asarray(cells["customer_row"]), np.asarray(cells["product_column"])
 
 
 def _best_selling(
     con: duckdb.DuckDBPyConnection, baskets: Baskets, rows: NDArray[Any], origin: date, horizon: int
 ) -> NDArray[Any]:
     """The baseline: what most customers bought in the horizon before the origin and this one never did."""
-    order = con.execute(
+    sold = con.execute(
         """
         select basket.product_column from product_bought as bought join basket using (customer_id, product)
         where bought.ordered_on > $origin - $horizon and bought.ordered_on <= $origin
@@ -232,6 +232,7 @@ def _best_selling(
         """,
         {"origin": origin, "horizon": horizon},
     ).fetchnumpy()["product_column"]
+    order = np.asarray(sold)
     found = np.full((len(rows), RECOMMENDED), -1)
     for place, row in enumerate(rows):
         own = baskets.times.indices[baskets.times.indptr[row] : baskets.times.indptr[row + 1]]
