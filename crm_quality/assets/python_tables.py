@@ -55,7 +55,9 @@ def _lookup(kind: str) -> PythonTable:
 
 def _pairs(run: OpenRun) -> Mapping[str, Any]:
     identity = run.project.settings.identity
-    report = build_pairs_verified(run.con, run.project.models, identity.full_run_every_days, identity.pinned_models)
+    report = build_pairs_verified(
+        run.con, run.project.models, identity.full_run_every_days, identity.pinned_models, identity.objective
+    )
     run.con.execute("update meta.run set model_version = ? where run_id = ?", [report.model_version, run.run.run_id])
     trained = [kind.party_type for kind in report.kinds if kind.trained]
     if trained:

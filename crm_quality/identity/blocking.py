@@ -52,7 +52,10 @@ def choose_plan(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: 
     frequency = _token_frequency(con, schema, budget) if kind.has_name_tokens else 1
     left = PAIRS_PER_RECORD * records
     chosen = []
+    last_resorts = {key.name for key in kind.keys if key.is_last_resort}
     for name, keyed in _keyed_queries(kind, table, schema):
+        if name in last_resorts and left < PAIRS_PER_RECORD * records / 2:
+            continue
         most = frequency if name == NAME_TOKENS else LARGEST_BLOCK
         count = _count(con, name, keyed, min(left, budget), most)
         if not count.accepted:

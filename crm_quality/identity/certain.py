@@ -46,7 +46,10 @@ def build_certain(con: duckdb.DuckDBPyConnection, schema: str) -> None:
 
 
 def _merged() -> str:
-    """What a source itself merged. A survivor in the same object wins over one elsewhere in the system."""
+    """What a source itself merged, be it noted on the record that is gone or on the one that was kept.
+
+    A survivor in the same object wins over one elsewhere in the system.
+    """
     return """
         select a, b, 1 as priority, 'merged by the source' as reason
         from (
@@ -55,10 +58,23 @@ def _merged() -> str:
                     partition by gone.record_number
                     order by (kept.source_object <> gone.source_object), kept.record_number
                 ) as choice
-            from core.party as party
+            from (
+                select source_system, source_object, source_id, merged_into_source_id as kept_id, null as kept_object
+                from core.party
+                where merged_into_source_id is not null
+                union all
+                -- 101;102 or, with the times of the merges, 101:1700000000;102:1700000001
+                select source_system, source_object, split_part(gone_id, ':', 1), source_id, source_object
+                from (
+                    select *, unnest(regexp_split_to_array(merged_source_ids, '[;,|[:space:]]+')) as gone_id
+                    from core.party
+                    where merged_source_ids is not null
+                )
+            ) as noted
             join identity.record as gone using (source_system, source_object, source_id)
             join identity.record as kept
-                on kept.source_system = party.source_system and kept.source_id = party.merged_into_source_id
+                on kept.source_system = noted.source_system and kept.source_id = noted.kept_id
+                and kept.source_object = coalesce(noted.kept_object, kept.source_object)
             where kept.record_number <> gone.record_number
         )
         where choice = 1

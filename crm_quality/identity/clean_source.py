@@ -7,8 +7,9 @@ import duckdb
 LEAST_RECORDS = 100
 # So many of an object's records must have a twin elsewhere before the lack of twins inside says something.
 LEAST_ELSEWHERE = 0.05
-# Twins inside, per twin elsewhere: matches are as often identical in one place as in the other.
-MOST_INSIDE = 0.05
+# Twins inside, per twin elsewhere: matches are as often identical in one place as in the other. Two companies may
+# bear one name; two persons who share name and number are none.
+MOST_INSIDE = {"organisation": 0.05, "person": 0.01}
 
 
 def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
@@ -17,8 +18,9 @@ def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     Twins are records that are the same beyond doubt: a company name, a person's name with birth date, e-mail or
     phone, or a hard identifier. Where an object's records often have twins in other objects and next to none inside,
     its entities stand in it once. Where there is no other object to compare with, nothing is concluded, nor where
-    a source itself notes merges.
+    a source itself notes merges or duplicates.
     """
+    cases = " ".join(f"when '{party_type}' then {share}" for party_type, share in MOST_INSIDE.items())
     con.execute(
         f"""
         create or replace table {schema}.clean_source as
@@ -60,12 +62,13 @@ def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
         select source_system, source_object, party_type
         from counted
         where (source_system, source_object) not in (
-            select (source_system, source_object) from core.party where merged_into_source_id is not null
+            select (source_system, source_object) from core.party
+            where merged_into_source_id is not null or merged_source_ids is not null or is_flagged_duplicate
         )
         group by all
         having count(*) >= {LEAST_RECORDS}
             and avg(cast(has_twin_elsewhere as integer)) >= {LEAST_ELSEWHERE}
-            and count(*) filter (has_twin_inside) <= {MOST_INSIDE} * count(*) filter (has_twin_elsewhere)
+            and count(*) filter (has_twin_inside) <= case party_type {cases} end * count(*) filter (has_twin_elsewhere)
         )
         select record.record_number, concat(source_system, '|', source_object) as clean_source
         from identity.record as record

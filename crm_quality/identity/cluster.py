@@ -13,9 +13,8 @@ from crm_quality.identity.components import components
 from crm_quality.identity.decisions import Decisions, load_decisions, store_problems
 from crm_quality.identity.groups import Groups
 from crm_quality.identity.linkage import CLIP, average_linkage
-from crm_quality.identity.objective import Cut, choose_cut
+from crm_quality.identity.objective import DEFAULT_OBJECTIVE, Cut, choose_cut
 
-DEFAULT_OBJECTIVE = 0.995
 # A component larger than this is cut at higher weights first: linkage takes the cube of its size.
 LARGEST_COMPONENT = 300
 # A group in which every pair is at least this certain needs no linkage.
@@ -57,7 +56,7 @@ def build_clusters(con: duckdb.DuckDBPyConnection, objective: str | float = DEFA
     store_problems(con, decisions)
     graph, certain, conflict = _load(con)
     atom, apart = _atoms(graph.size, certain, conflict, decisions)
-    merges = _merges(_between_atoms(graph, atom), apart)
+    merges = _merges(_between_atoms(graph, atom), apart, np.bincount(atom, minlength=graph.size))
     cut = choose_cut(merges[:, 2], merges[:, 3], objective)
     taken = merges[merges[:, 2] >= cut.weight]
     nodes = np.arange(graph.size)
@@ -167,8 +166,8 @@ def _regions(graph: _Graph) -> np.ndarray:
     return region
 
 
-def _merges(graph: _Graph, apart: np.ndarray) -> np.ndarray:
-    """All merges of the linkage, k x 4: node, node, height, pairs."""
+def _merges(graph: _Graph, apart: np.ndarray, records: np.ndarray) -> np.ndarray:
+    """All merges of the linkage, k x 4: node, node, height, pairs of records; `records` stand behind each node."""
     region = _regions(graph)
     graph = graph.only(region[graph.left] == region[graph.right])
     apart = apart[region[apart[:, 0]] == region[apart[:, 1]]]
@@ -182,13 +181,14 @@ def _merges(graph: _Graph, apart: np.ndarray) -> np.ndarray:
     simple = ~disputed & complete & ((nodes == 2) | (least >= UNDISPUTED))
     easy = simple[region[graph.left]]
     star = easy & (graph.left == region[graph.left])
-    height = least[region[graph.left[star]]]
-    share = pairs[region[graph.left[star]]] / (nodes[region[graph.left[star]]] - 1)
-    done = np.column_stack([graph.left[star], graph.right[star], height, share])
-    return np.concatenate([done, _linked(graph.only(~easy), apart, region)])
+    home = region[graph.left[star]]
+    made = np.bincount(region[graph.left], weights=records[graph.left] * records[graph.right], minlength=graph.size)
+    share = made[home] / (nodes[home] - 1)
+    done = np.column_stack([graph.left[star], graph.right[star], least[home], share])
+    return np.concatenate([done, _linked(graph.only(~easy), apart, region, records)])
 
 
-def _linked(graph: _Graph, apart: np.ndarray, region: np.ndarray) -> np.ndarray:
+def _linked(graph: _Graph, apart: np.ndarray, region: np.ndarray, records: np.ndarray) -> np.ndarray:
     """Average linkage of every region that is not simple."""
     if len(graph.left) == 0:
         return np.empty((0, 4))
@@ -201,12 +201,12 @@ def _linked(graph: _Graph, apart: np.ndarray, region: np.ndarray) -> np.ndarray:
     merges: list[tuple[float, float, float, float]] = []
     for start, end in zip(starts, np.append(starts[1:], len(graph.left)), strict=True):
         left, right, weight = graph.left[start:end], graph.right[start:end], graph.weight[start:end]
-        merges += _link_region(left, right, weight, kept_apart.get(int(region[left[0]]), []))
+        merges += _link_region(left, right, weight, kept_apart.get(int(region[left[0]]), []), records)
     return np.array(merges, dtype=np.float64).reshape(-1, 4)
 
 
 def _link_region(
-    left: np.ndarray, right: np.ndarray, weight: np.ndarray, apart: list[tuple[int, int]]
+    left: np.ndarray, right: np.ndarray, weight: np.ndarray, apart: list[tuple[int, int]], records: np.ndarray
 ) -> list[tuple[float, float, float, float]]:
     nodes = np.unique(np.concatenate([left, right]))
     a, b = np.searchsorted(nodes, left), np.searchsorted(nodes, right)
@@ -217,7 +217,7 @@ def _link_region(
         forbidden[one, other] = forbidden[other, one] = True
     return [
         (float(nodes[merge.left]), float(nodes[merge.right]), merge.height, float(merge.pairs))
-        for merge in average_linkage(weights, forbidden)
+        for merge in average_linkage(weights, forbidden, records[nodes])
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crm_quality.identity.person import CUT_SHORT
 from crm_quality.identity.roles import Evidence, Kind
 from crm_quality.identity.waterfall import waterfall
 
@@ -14,13 +15,17 @@ HELD_BACK = -2.0
 # Two mobile numbers or mail addresses in one household: father and son of one name. Strong, or a third record
 # would join them.
 OTHER_PERSON = -10.0
+# A mobile number that more relatives than this share does not make a person (see `mobile`).
+MOST_SHARED = 0.2
+# What is lost together when someone moves.
+LOCATION = ("address", "place", "region")
 # What a whole household shares speaks for a person no louder than this.
 IMPERSONAL = 8.0
 
-# Where names are written in characters, no child is named after its father.
+# Sons are named after their fathers, though not where names are Chinese.
 _FATHER_AND_SON = (
-    "(hanzi_l is null and hanzi_r is null"
-    " and coalesce(country_l, country_r, '') not in ('CN', 'TW', 'HK', 'MO', 'SG', 'JP', 'KR'))"
+    "(hanzi_l is null and hanzi_r is null and coalesce(country_l, country_r, '') not in ('CN', 'TW', 'HK', 'MO')"
+    " and not (is_woman_l and is_woman_r))"
 )
 # What belongs to one person, and from which level up: an e-mail name that only resembles is the name once more.
 _PERSONAL = {
@@ -33,11 +38,12 @@ _PERSONAL = {
 _IDENTIFYING = {**_PERSONAL, "phone": "similar phone", "address": "partly the same address"}
 
 
-def weigh(kind: Kind, settings: dict[str, Any], scored: str) -> str:
+def weigh(kind: Kind, settings: dict[str, Any], scored: str, *, shared_mobiles: float, is_strict: bool) -> str:
     """SELECT of record_number_l, record_number_r, match_weight, reason, match_key, waterfall over scored pairs.
 
     The model's weight is lowered where it counts on what does not identify: see the rules of `_person_weight` and
-    `_organisation_weight`.
+    `_organisation_weight`. `shared_mobiles`: see `mobile.shared_mobiles`. `is_strict`: a
+    precision is to be kept; else, of persons, only those who are others beyond doubt are held apart.
     """
     used = {str(comparison["output_column_name"]): comparison for comparison in settings["comparisons"]}
     evidence = [item for item in kind.evidence if item.name in used]
@@ -46,21 +52,40 @@ def weigh(kind: Kind, settings: dict[str, Any], scored: str) -> str:
         for name, comparison in used.items()
         if any("tf_adjustment_column" in level for level in comparison["comparison_levels"])
     }
-    weight = _person_weight(evidence, rare) if kind.party_type == "person" else _organisation_weight(evidence)
+    weight = (
+        _person_weight(evidence, rare, is_mobile_own=shared_mobiles <= MOST_SHARED, is_strict=is_strict)
+        if kind.party_type == "person"
+        else _organisation_weight(evidence)
+    )
     return f"""
         select
             record_number_l, record_number_r, final_weight as match_weight, {_reason(evidence)} as reason, match_key,
             {waterfall(evidence, settings, rare, "final_weight")} as waterfall
-        from (select *, round({weight}, 4) as final_weight from {scored})
+        from (
+            select *, round({weight}, 4) as final_weight
+            from (select * replace (match_weight + {_moved(evidence)} as match_weight) from {scored})
+        )
     """
 
 
-def _person_weight(evidence: list[Evidence], rare: set[str]) -> str:
+def _moved(evidence: list[Evidence]) -> str:
+    """Bits to give back where two parts of one address differ: who moves changes them all, and has moved but once."""
+    parts = [item.name for item in evidence if item.name in LOCATION]
+    lost = [f"case when gamma_{name} = 0 then least(mw_{name}, 0) else 0 end" for name in parts]
+    return f"(least({', '.join(lost)}) - ({' + '.join(lost)}))" if len(lost) > 1 else "0"
+
+
+def _person_weight(evidence: list[Evidence], rare: set[str], *, is_mobile_own: bool, is_strict: bool) -> str:
     own = (
         f"({_level(evidence, 'national_text', 'similar national id')}"
         f" or {_level(evidence, 'email', 'same e-mail name')} or {_level(evidence, 'birth_date', 'same birth date')})"
     )
-    personal = f"({own} or {_bits(evidence, rare, _PERSONAL)} >= {LEAST_OTHER_EVIDENCE})"
+    personal = (
+        f"({own} or {_is(evidence, 'phone', CUT_SHORT)} or {_bits(evidence, rare, _PERSONAL)} >= {LEAST_OTHER_EVIDENCE})"
+        # What a project has no column for cannot be asked for.
+        if any(item.name in _PERSONAL for item in evidence)
+        else "true"
+    )
     one_home = f"({_level(evidence, 'address', 'similar address')} or {_landline(evidence)})"
     other_contact = " or ".join(
         [
@@ -69,18 +94,26 @@ def _person_weight(evidence: list[Evidence], rare: set[str]) -> str:
             f"{_compared(evidence, 'email')} and not {_level(evidence, 'email', 'similar e-mail')}",
         ]
     )
-    other_first_name = (
-        _is(evidence, "name", "different name") + " or " + _is(evidence, "name", "same family name, other given name")
-    )
+    relative = _is(evidence, "name", "same family name, other given name")
+    if is_mobile_own:
+        relative = f"{relative} and not {_level(evidence, 'phone', 'same mobile')}"
+    other_first_name = f"{_is(evidence, 'name', 'different name')} or {relative}"
     less_than_same_name = (
         f"{_compared(evidence, 'name')} and not {_level(evidence, 'name', 'name that sounds the same')}"
     )
-    return f"""
+    father_and_son = f"not {personal} and {one_home} and {_FATHER_AND_SON}"
+    other_person = f"""
         case
-            when not {personal} and {one_home} and ({other_contact}) and {_FATHER_AND_SON}
-                then least(match_weight, {OTHER_PERSON})
+            when {father_and_son} and ({other_contact}) then least(match_weight, {OTHER_PERSON})
             when not {personal} and ({_is(evidence, "gender", "different gender")})
                 then least(match_weight, {OTHER_PERSON})
+    """
+    if not is_strict:
+        more = " or ".join(_compared(evidence, item.name) for item in evidence if not item.is_name) or "false"
+        return f"{other_person} when not ({more}) then least(match_weight, {HELD_BACK}) else match_weight end"
+    return f"""
+        {other_person}
+            when {father_and_son} then least(match_weight, {HELD_BACK})
             when {_bits(evidence, rare, _IDENTIFYING)} < {LEAST_OTHER_EVIDENCE} then least(match_weight, {HELD_BACK})
             when ({other_first_name}) and not {own} then least(match_weight, {HELD_BACK})
             when {less_than_same_name} and not {personal} then least(match_weight, {HELD_BACK})
@@ -108,8 +141,11 @@ def _organisation_weight(evidence: list[Evidence]) -> str:
         f" or {_level(evidence, 'address', 'partly the same address')}"
     )
     vague = f"not {_level(evidence, 'name', 'similar company name')} and {_compared(evidence, 'name')}"
-    # One name and web domain, but neither a phone nor an address in common: two sites, or two companies.
-    elsewhere = f"{_is(evidence, 'phone', 'different phone')} and {_is(evidence, 'address', 'different address')}"
+    # One name and web domain, but another phone and no address in common: two sites, or two companies.
+    elsewhere = (
+        f"{_is(evidence, 'phone', 'different phone')} and not {_level(evidence, 'address', 'partly the same address')}"
+        f" and not {_level(evidence, 'place', 'same postal code')}"
+    )
     return f"""
         case
             when ({unlike}) and not {own} then least(match_weight, {HELD_BACK})

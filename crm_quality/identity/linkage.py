@@ -12,7 +12,7 @@ UNSCORED = -6.0
 
 @dataclass(frozen=True)
 class Merge:
-    """One step of the linkage: two groups, named by a node each, joined at `height`; `pairs` new pairs of nodes."""
+    """One step of the linkage: two groups, named by a node each, joined at `height`; `pairs` new pairs of records."""
 
     left: int
     right: int
@@ -20,17 +20,17 @@ class Merge:
     pairs: int
 
 
-def average_linkage(weights: np.ndarray, forbidden: np.ndarray) -> list[Merge]:
+def average_linkage(weights: np.ndarray, forbidden: np.ndarray, records: np.ndarray) -> list[Merge]:
     """Merge nodes 0..n-1 by falling average weight between groups (UPGMA); forbidden pairs never join.
 
-    weights: symmetric n x n, NaN where unscored (counts as -6); clipped to +-12 so that one strong pair cannot
+    records: how many records each node stands for; the average is that over pairs of records. weights: symmetric n x n, NaN where unscored (counts as -6); clipped to +-12 so that one strong pair cannot
     outvote many weak ones. forbidden: symmetric n x n booleans; a group inherits them from its members. Heights
     never rise from one merge to the next. Equal averages are decided by the smaller node numbers.
     """
     size = len(weights)
-    total = np.clip(np.where(np.isnan(weights), UNSCORED, weights), -CLIP, CLIP).astype(np.float64)
+    members = records.astype(np.float64)
+    total = np.clip(np.where(np.isnan(weights), UNSCORED, weights), -CLIP, CLIP) * np.outer(members, members)
     apart = forbidden.copy()
-    members = np.ones(size)
     alive = np.ones(size, dtype=bool)
     np.fill_diagonal(apart, True)
     merges: list[Merge] = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BEST_F1 = "best_f1"
+DEFAULT_OBJECTIVE = 0.995
 
 
 @dataclass(frozen=True)

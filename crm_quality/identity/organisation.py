@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from crm_quality.identity.roles import (
     ADDRESS,
-    BROKEN_PHONE,
     EMAIL,
     PHONES,
     PLACE,
     SIMILAR_PHONE,
+    WHOLE_NUMBER,
     Evidence,
     Key,
     Kind,
@@ -18,13 +18,21 @@ from crm_quality.identity.roles import (
     plain,
 )
 
+
+def _has_whole_number(side: str) -> str:
+    return "(" + " or ".join(WHOLE_NUMBER.format(f"{phone}_{side}") for phone in PHONES) + ")"
+
+
 _COMPANY_PHONE = Evidence(
     name="phone",
     present="coalesce(phone_1{}, phone_2{}) is not null",
     is_shared=True,
     levels=(Level(any_pair("{a} = {b}", PHONES, PHONES), "same phone"), SIMILAR_PHONE),
     different="different phone",
-    incomparable=BROKEN_PHONE,
+    # A number that is not valid is cut off or mistyped: it may resemble another, but it contradicts none.
+    incomparable=(
+        f"not ({_has_whole_number('l')} and {_has_whole_number('r')}) and not coalesce({SIMILAR_PHONE.sql}, false)"
+    ),
 )
 
 # One comparison, because an address and its domain are one piece of evidence.
@@ -108,4 +116,5 @@ ORGANISATION = Kind(
         Key("address number and city", ("address_number", "city")),
     ),
     has_name_tokens=True,
+    weighed_by=("clean_source",),
 )

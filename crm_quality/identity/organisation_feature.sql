@@ -7,7 +7,7 @@
 -- head            how the name begins: its first word, or first two Chinese characters
 -- is_branch       the name is that of a branch
 -- tax_text        tax id as it came, letters and digits only
--- email           address, unless shared by more than ten different companies
+-- email           address, unless shared by more than ten different companies, or that of a role: info@ says no more than its domain
 -- domain          web or e-mail domain, unless it is that of a mail provider
 -- phone_1         one number, unless shared by more than ten different companies
 -- phone_2         the other number, likewise
@@ -50,6 +50,15 @@ phone_use as (
         select any_mobile as number, shared_by from party where any_mobile is not null
     ) as numbers
     group by number
+),
+
+-- info@, sales@, kontakt@: what several companies call a mailbox.
+role_mailbox as (
+    select split_part(own_email, '@', 1) as local_part
+    from party
+    where own_email is not null and email_is_free is distinct from true
+    group by split_part(own_email, '@', 1)
+    having count(distinct email_domain) >= 5
 ),
 
 email_use as (
@@ -103,7 +112,11 @@ select
     end as head,
     coalesce(party.company_is_branch, false) as is_branch,
     nullif(regexp_replace(upper(party.tax_id_raw), '[^A-Z0-9]', '', 'g'), '') as tax_text,
-    case when coalesce(email_use.names, 0) <= 10 then party.own_email end as email,
+    case
+        when coalesce(email_use.names, 0) <= 10
+            and (role_mailbox.local_part is null or domain.domain is distinct from party.email_domain)
+            then party.own_email
+    end as email,
     case when coalesce(domain_use.names, 0) <= 10 then domain.domain end as domain,
     case when coalesce(first_use.names, 0) <= 10 then party.any_phone end as phone_1,
     case when coalesce(second_use.names, 0) <= 10 then party.any_mobile end as phone_2,
@@ -118,6 +131,7 @@ from party
 join address on party.record_number = address.record_number
 join domain on party.record_number = domain.record_number
 left join email_use on party.own_email = email_use.own_email
+left join role_mailbox on split_part(party.own_email, '@', 1) = role_mailbox.local_part
 left join domain_use on domain.domain = domain_use.domain
 left join phone_use as first_use on party.any_phone = first_use.number
 left join phone_use as second_use on party.any_mobile = second_use.number

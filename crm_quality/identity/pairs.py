@@ -22,7 +22,9 @@ from crm_quality.identity.explain import weigh
 from crm_quality.identity.features import unit_weight_query
 from crm_quality.identity.labels import build_labels, correct
 from crm_quality.identity.latin import build_latin
+from crm_quality.identity.mobile import shared_mobiles
 from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, save_model
+from crm_quality.identity.objective import BEST_F1, DEFAULT_OBJECTIVE
 from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
 from crm_quality.identity.reuse import CHANGED, INSIDE, Reuse, find_unchanged, reuse_candidates, reuse_inside
@@ -142,13 +144,14 @@ def build_pairs(
     *,
     incremental: bool = True,
     pinned: Mapping[str, str] = NOT_PINNED,
+    objective: str | float = DEFAULT_OBJECTIVE,
 ) -> PairReport:
     """(Re)create identity.pair, conflict and record_state from the feature tables (see `features.build_features`).
 
     Scores with the stored models; a party type without one is trained first, and the report says so. With
     `incremental`, pairs of records of which nothing that bears on a score has changed keep the score in
     previous.pair: the result is the same. `pinned` names the model version of a party type where it is not to be the
-    last trained. Raises CrmQualityError if a stored model cannot be read.
+    last trained. `objective`: a target precision, or "best_f1", see `explain.weigh`. Raises CrmQualityError if a stored model cannot be read.
     """
     con.execute(f"create or replace table identity.pair ({_PAIR_COLUMNS})")
     con.execute(
@@ -166,7 +169,9 @@ def build_pairs(
             f" reason varchar, match_key varchar, waterfall {SQL_TYPE})"
         )
         for kind in KINDS:
-            reports.append(_build_kind(con, kind, schema, models_dir, incremental, pinned.get(kind.party_type)))
+            reports.append(
+                _build_kind(con, kind, schema, models_dir, incremental, pinned.get(kind.party_type), objective)
+            )
         _relate(con, schema)
         build_conflicts(con, schema)
         certain = _store(con, schema)
@@ -175,7 +180,13 @@ def build_pairs(
 
 
 def _build_kind(
-    con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, models_dir: Path, incremental: bool, pinned: str | None
+    con: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    schema: str,
+    models_dir: Path,
+    incremental: bool,
+    pinned: str | None,
+    objective: str | float,
 ) -> KindReport:
     model = load_model(models_dir, kind.party_type, pinned)
     table = prepare_records(con, kind, schema)
@@ -192,19 +203,26 @@ def _build_kind(
     counts = build_blocks(con, kind, _compared(con, kind, table, schema), schema, model.plan)
     if kind.party_type == "organisation" and model.comparisons == ["name"]:
         add_equal_names(con, schema)
-    reuse = find_unchanged(con, kind, table, schema, _everything_else(model, counts), incremental)
+    reuse = find_unchanged(con, kind, table, schema, _everything_else(model, counts, objective), incremental)
     build_candidates(con, schema, counts, f"{schema}.{CHANGED}" if reuse.unchanged else None)
     reused = reuse_candidates(con, schema)
-    compared = _score(con, kind, table, schema, models_dir, model, "candidate")
+    compared = _score(con, kind, table, schema, models_dir, model, objective, "candidate")
     if _missing_inside(con, table, schema):
         reused += reuse_inside(con, schema)
-        compared += _score(con, kind, table, schema, models_dir, model, "inside")
+        compared += _score(con, kind, table, schema, models_dir, model, objective, "inside")
     reuse = replace(reuse, reused_pairs=reused, compared_pairs=compared)
     return KindReport(kind.party_type, records, model.version, trained, tuple(counts), reuse)
 
 
 def _score(
-    con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, models_dir: Path, model: MatchModel, pairs: str
+    con: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    table: str,
+    schema: str,
+    models_dir: Path,
+    model: MatchModel,
+    objective: str | float,
+    pairs: str,
 ) -> int:
     """Append the pairs of {schema}.{pairs} with their final weight and reason to {schema}.weighed; returns how many.
 
@@ -217,13 +235,16 @@ def _score(
     records = prepare_input(con, kind, schema, table, frequencies, f"{schema}.{pairs}")
     least = LEAST_WEIGHT if pairs == "candidate" else None
     scored = score_candidates(con, kind, records, schema, model.settings, frequencies, pairs, least)
-    con.execute(f"insert into {schema}.weighed {weigh(kind, model.settings, scored)}")
+    shared = model.training.get("shared_mobiles", 1.0)
+    weighed = weigh(kind, model.settings, scored, shared_mobiles=shared, is_strict=objective != BEST_F1)
+    con.execute(f"insert into {schema}.weighed {weighed}")
     return count
 
 
-def _everything_else(model: MatchModel, counts: Sequence[KeyCount]) -> str:
+def _everything_else(model: MatchModel, counts: Sequence[KeyCount], objective: str | float) -> str:
     """What a score depends on beside the two records: model and frequencies, blocking keys in use, and the code."""
-    return f"{model.version} {[count.key for count in counts if count.accepted]} {_code()}"
+    strict = objective != BEST_F1
+    return f"{model.version} {strict} {[count.key for count in counts if count.accepted]} {_code()}"
 
 
 @cache
@@ -253,7 +274,12 @@ def _fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) ->
     plan = choose_plan(con, kind, compared, schema)
     build_candidates(con, schema, build_blocks(con, kind, compared, schema, plan))
     fitted = fit(con, kind, table, schema)
-    return (correct(con, kind, table, schema, fitted) if fitted else None), plan
+    if fitted is None:
+        return None, plan
+    fitted = correct(con, kind, table, schema, fitted)
+    if kind.party_type == "person":
+        fitted = replace(fitted, training={**fitted.training, "shared_mobiles": shared_mobiles(con)})
+    return fitted, plan
 
 
 def _save(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from crm_quality.identity.roles import (
     ADDRESS,
-    BROKEN_PHONE,
     EMAIL,
+    PHONES,
     PLACE,
     SIMILAR_PHONE,
+    WHOLE_NUMBER,
     Evidence,
     Key,
     Kind,
@@ -18,6 +19,21 @@ from crm_quality.identity.roles import (
 
 # A mobile number is one person's; a landline is a household's or an office's.
 _SAME_MOBILE = "(phone_1_l = phone_1_r or phone_1_l = phone_2_r or phone_2_l = phone_1_r)"
+# A number that is not valid is cut off or mistyped: it may resemble another of its kind, but it contradicts none.
+_NO_WHOLE_NUMBERS = " and ".join(
+    f"not ({WHOLE_NUMBER.format(f'{phone}_l')} and {WHOLE_NUMBER.format(f'{phone}_r')})" for phone in PHONES
+)
+CUT_SHORT = "phone that begins the same, cut short"
+
+
+def _cut_short(a: str, b: str) -> str:
+    """13477 or 0013477 is what is left of +13477362954, whose country code has up to three digits."""
+    return (
+        f"(not starts_with({a}, '+') and starts_with({b}, '+') and length(ltrim({a}, '0')) >= 5"
+        f" and contains(left({b}, 9), ltrim({a}, '0')))"
+    )
+
+
 _PERSON_PHONE = Evidence(
     name="phone",
     present="coalesce(phone_1{}, phone_2{}) is not null",
@@ -25,13 +41,16 @@ _PERSON_PHONE = Evidence(
         Level(_SAME_MOBILE, "same mobile"),
         Level("phone_2_l = phone_2_r and (phone_1_l is null or phone_1_r is null)", "same phone"),
         Level(f"{SIMILAR_PHONE.sql} and phone_2_l is distinct from phone_2_r", SIMILAR_PHONE.words),
+        Level(f"{_cut_short('phone_1_l', 'phone_1_r')} or {_cut_short('phone_1_r', 'phone_1_l')}", CUT_SHORT),
         Level("phone_2_l = phone_2_r", "same phone, but different mobile"),
         Level("phone_1_l is null or phone_1_r is null", "different phone"),
     ),
     different="different mobile",
     incomparable=(
         "(phone_1_l is null or phone_1_r is null) and (phone_2_l is null or phone_2_r is null)"
-        f" and not coalesce({_SAME_MOBILE}, false) or {BROKEN_PHONE}"
+        f" and not coalesce({_SAME_MOBILE}, false)"
+        f" or {_NO_WHOLE_NUMBERS} and not coalesce({SIMILAR_PHONE.sql}, false)"
+        f" and not coalesce({_cut_short('phone_1_l', 'phone_1_r')} or {_cut_short('phone_1_r', 'phone_1_l')}, false)"
     ),
 )
 
@@ -39,7 +58,7 @@ _BOTH_HANZI = "hanzi_l is not null and hanzi_r is not null"
 _WHOLE_NAMES = "given_l is not null and family_l is not null and given_r is not null and family_r is not null"
 _SLIP = (
     "(jaro_similarity(name_key_l, name_key_r) >= 0.85 and length(name_key_l) >= 8"
-    " and levenshtein(name_key_l, name_key_r) <= 1)"
+    " and damerau_levenshtein(name_key_l, name_key_r) <= 1)"
 )
 # shulei gao against shu leigao: the same letters, begun elsewhere.
 _ROTATED = "(length(spelt_l) = length(spelt_r) and contains(concat(spelt_l, spelt_l), spelt_r))"
@@ -68,6 +87,7 @@ _PERSON_NAME = Evidence(
             "same name but for a slip or the order",
         ),
         Level(f"{_WHOLE_NAMES} and name_key_l = name_key_r", "name that sounds the same"),
+        Level(f"{_WHOLE_NAMES} and formal_key_l = formal_key_r", "same name but for a nickname"),
         Level(
             f"{_WHOLE_NAMES} and not ({_BOTH_HANZI}) and ("
             f"({_similar('given_l', 'given_r', 0.88)} and {_similar('family_l', 'family_r', 0.88)})"
@@ -136,7 +156,7 @@ PERSON = Kind(
         Key("national id", ("national_text",)),
         Key("e-mail", ("email",)),
         Key("e-mail name", ("email_local",)),
-        Key("name", ("name_key",)),
+        Key("name", ("formal_key",)),
         Key("characters of the name", ("hanzi_sorted",)),
         Key("address", ("address",)),
         Key("birth date", ("birth_date",)),
@@ -156,8 +176,13 @@ PERSON = Kind(
         Key("given name and city", ("given", "city")),
         Key("postal code and birth year", ("postal_code", "left(birth_date, 4)")),
         Key("half of the national id", ("left(national_text, 5)",)),
-        Key("family name", ("family",)),
-        Key("given name", ("given",)),
+        Key("address number and postal code", ("address_number", "postal_code")),
+        Key("address number and city", ("address_number", "city")),
+        Key("beginnings of address and family name", ("left(address, 5)", "left(family, 3)")),
+        Key("beginnings of address and given name", ("left(address, 5)", "left(given, 3)")),
+        Key("family name", ("family",), is_last_resort=True),
+        Key("given name", ("given",), is_last_resort=True),
     ),
     has_name_tokens=False,
+    weighed_by=("country", "is_woman"),
 )

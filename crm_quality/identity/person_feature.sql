@@ -6,6 +6,7 @@
 -- spelt           family and given name in one word
 -- hanzi           full name in simplified characters, where the source wrote characters
 -- hanzi_sorted    its characters sorted, so that swapped names are equal
+-- is_woman        the record says so, or nine in ten who bear the given name say so
 -- birth_date      ISO text, so that typing slips can be counted
 -- national_text   national id as it came, letters and digits only
 -- email           address, unless shared by more than four persons
@@ -82,6 +83,14 @@ email_use as (
     group by own_email
 ),
 
+-- A given name is a woman's as far as the records at hand say so, in whatever language.
+given_name as (
+    select given_key, avg(case when gender = 'female' then 1 else 0 end) >= 0.9 as is_womans
+    from party
+    where given_key is not null and gender is not null
+    group by given_key
+),
+
 address as (
     select
         record_number,
@@ -98,6 +107,7 @@ select
     party.name_hanzi as hanzi,
     array_to_string(list_sort(string_split(party.name_hanzi, '')), '') as hanzi_sorted,
     party.gender,
+    case when party.gender is null then coalesce(given_name.is_womans, false) else party.gender = 'female' end as is_woman,
     cast(party.birth_date as varchar) as birth_date,
     nullif(regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g'), '') as national_text,
     case when coalesce(email_use.names, 0) <= 4 then party.own_email end as email,
@@ -118,6 +128,7 @@ select
 from party
 join address on party.record_number = address.record_number
 join number on party.record_number = number.record_number
+left join given_name on party.given_key = given_name.given_key
 left join email_use on party.own_email = email_use.own_email
 left join phone_use as first_use on number.phone_1 = first_use.number
 left join phone_use as second_use on number.phone_2 = second_use.number

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
+from crm_quality.identity.bridge import build_bridges
+
 MOST_OPEN = 5_000
 # Between these a pair is worth a look; outside them the model is sure enough.
 LEAST_PROBABILITY = 0.2
@@ -98,7 +100,7 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
     _build_clusters_to_review(con, most_open)
     _estimate_gain(con)
     (open_pairs,) = con.execute("select count(*) from identity.review_queue where status = 'open'").fetchone() or (0,)
-    con.execute("drop table customer_size; drop table review_pair")
+    con.execute("drop table customer_size; drop table review_pair; drop table bridge")
     return int(open_pairs)
 
 
@@ -169,8 +171,10 @@ def _number_pairs(con: duckdb.DuckDBPyConnection) -> None:
 def _build_clusters_to_review(con: duckdb.DuckDBPyConnection, most_open: int) -> None:
     """identity.review_cluster: customers of three records or more that hang together loosely, by falling worth.
 
-    A customer whose records are mostly strangers to each other may be two that one record bridges.
+    A customer whose records are mostly strangers to each other may be two that one record bridges, and so may one
+    whose parts a single link holds together.
     """
+    build_bridges(con)
     con.execute(
         f"""
         create or replace table identity.review_cluster as
@@ -187,21 +191,26 @@ def _build_clusters_to_review(con: duckdb.DuckDBPyConnection, most_open: int) ->
         measured as (
             select
                 size.customer_id, size.records, size.documents, inside.conflicts, inside.conflict_reasons, inside.against,
-                round(inside.links / (size.records * (size.records - 1) / 2), 4) as density
+                round(inside.links / (size.records * (size.records - 1) / 2), 4) as density,
+                bridge.records as bridged
             from customer_size as size
             join inside using (customer_id)
+            left join bridge using (customer_id)
             where size.records >= 3
         )
         select
             customer_id, records, density, conflicts,
             round((1 - density) * (records + documents), 4) as worth,
             concat_ws('; ',
-                concat('only ', cast(round(100 * density) as integer), ' % of its pairs of records speak for one customer'),
+                case when density < {LEAST_DENSITY} or conflicts > 0 then
+                    concat('only ', cast(round(100 * density) as integer), ' % of its pairs of records speak for one customer')
+                end,
+                case when bridged > 0 then concat('a single link holds ', bridged, ' of its records to the rest') end,
                 case when against > 0 then concat(against, ' speak against it') end,
                 case when conflicts > 0 then concat('records with ', conflict_reasons, ' joined by a steward') end
             ) as reasons
         from measured
-        where density < {LEAST_DENSITY} or conflicts > 0
+        where density < {LEAST_DENSITY} or conflicts > 0 or bridged > 0
         order by worth desc, customer_id
         limit {most_open}
         """

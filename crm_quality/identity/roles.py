@@ -39,10 +39,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Key:
-    """One blocking key: records with the same value of all expressions are compared."""
+    """One blocking key: records with the same value of all expressions are compared.
+
+    A last resort compares many strangers; it is taken only where the other keys left half of the budget.
+    """
 
     name: str
     expressions: tuple[str, ...]
+    is_last_resort: bool = False
 
     @property
     def sql(self) -> str:
@@ -61,6 +65,7 @@ class Kind:
     evidence: tuple[Evidence, ...]
     keys: tuple[Key, ...]
     has_name_tokens: bool
+    weighed_by: tuple[str, ...]  # columns that the rules of `explain` read beside those compared
 
 
 def any_pair(condition: str, left: tuple[str, ...], right: tuple[str, ...]) -> str:
@@ -83,14 +88,10 @@ SIMILAR_PHONE = Level(
 )
 
 
-def _has_whole_number(side: str) -> str:
-    return f"coalesce(starts_with(phone_1_{side}, '+') or starts_with(phone_2_{side}, '+'), false)"
+WHOLE_NUMBER = "coalesce(starts_with({}, '+'), false)"
 
-
-# A number that is not valid is cut off or mistyped: it may resemble another, but it contradicts none.
-BROKEN_PHONE = (
-    f"not ({_has_whole_number('l')} and {_has_whole_number('r')}) and not coalesce({SIMILAR_PHONE.sql}, false)"
-)
+# ann.lee1252 and ann.lee25 are no slip of each other: numbers tell namesakes apart.
+_DIGITS = "regexp_replace({}, '[^0-9]+', '', 'g')"
 
 EMAIL = Evidence(
     name="email",
@@ -99,7 +100,8 @@ EMAIL = Evidence(
         Level("email_l = email_r", "same e-mail", "email"),
         Level("email_local_l = email_local_r", "same e-mail name", "email_local"),
         Level(
-            "jaro_similarity(email_l, email_r) >= 0.85 and length(email_l) >= 10 and levenshtein(email_l, email_r) <= 2",
+            "jaro_similarity(email_l, email_r) >= 0.85 and length(email_l) >= 10 and levenshtein(email_l, email_r) <= 2"
+            f" and levenshtein({_DIGITS.format('email_l')}, {_DIGITS.format('email_r')}) <= 1",
             "similar e-mail",
         ),
         Level(

@@ -26,7 +26,7 @@ def score_candidates(
     gamma_<comparison>, mw_<comparison>, mw_tf_adj_<comparison>, match_key.
     """
     api = splink_api(con, schema)
-    linker = new_linker(api, table, settings)
+    linker = new_linker(api, table, settings | {"additional_columns_to_retain": list(kind.weighed_by)})
     for column in rarity_columns(settings):
         lookup = _frequency_lookup(con, table, schema, column, frequencies)
         linker.table_management.register_term_frequency_lookup(register(api, lookup), column)

@@ -226,7 +226,6 @@ def _settings(evidence: list[Evidence], m: list[np.ndarray], u: list[np.ndarray]
         ],
         "blocking_rules_to_generate_predictions": [],
         "retain_matching_columns": True,
-        "additional_columns_to_retain": ["country", "clean_source"],
         "retain_intermediate_calculation_columns": True,
         "probability_two_random_records_match": _shortened(prior),
         "linker_uid": "crm_quality",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from crm_quality.identity.objective import DEFAULT_OBJECTIVE
 from crm_quality.identity.pairs import NOT_PINNED, PairReport, build_pairs
 from crm_quality.warehouse import scalar
 
@@ -15,7 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 def build_pairs_verified(
-    con: duckdb.DuckDBPyConnection, models_dir: Path, every_days: int, pinned: Mapping[str, str] = NOT_PINNED
+    con: duckdb.DuckDBPyConnection,
+    models_dir: Path,
+    every_days: int,
+    pinned: Mapping[str, str] = NOT_PINNED,
+    objective: str | float = DEFAULT_OBJECTIVE,
 ) -> PairReport:
     """`build_pairs`, and every `every_days` days of extracts also in full; (re)creates identity.pair_run,
     which has a row for every day of extracts.
@@ -23,7 +28,7 @@ def build_pairs_verified(
     Where the two differ, the full result stands, the log says so, and identity.pair_run counts the pairs. 0 days:
     never in full.
     """
-    report = build_pairs(con, models_dir, pinned=pinned)
+    report = build_pairs(con, models_dir, pinned=pinned, objective=objective)
     reused = sum(kind.reuse.reused_pairs for kind in report.kinds)
     unchanged = sum(kind.reuse.unchanged for kind in report.kinds)
     is_due = bool(unchanged and every_days) and not scalar(
@@ -32,7 +37,7 @@ def build_pairs_verified(
         " and run.extract_date - pair_run.extract_date < ?",
         [every_days],
     )
-    differing = _differing_from_full(con, models_dir, pinned) if is_due else None
+    differing = _differing_from_full(con, models_dir, pinned, objective) if is_due else None
     con.execute(
         """
         create or replace table identity.pair_run as
@@ -53,9 +58,11 @@ def build_pairs_verified(
     return report
 
 
-def _differing_from_full(con: duckdb.DuckDBPyConnection, models_dir: Path, pinned: Mapping[str, str]) -> int:
+def _differing_from_full(
+    con: duckdb.DuckDBPyConnection, models_dir: Path, pinned: Mapping[str, str], objective: str | float
+) -> int:
     con.execute("create or replace temp table incremental_pair as from identity.pair")
-    build_pairs(con, models_dir, incremental=False, pinned=pinned)
+    build_pairs(con, models_dir, incremental=False, pinned=pinned, objective=objective)
     differing = scalar(
         con,
         """

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from crm_quality.identity.features import build_name_tokens, build_name_vectors, build_unit_weights
+from crm_quality.identity.nickname import build_formal_names
 from crm_quality.identity.roles import Kind
 
 SCHEMA = "identity_work"
@@ -28,18 +29,25 @@ def workspace(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
 
 
 def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> str:
-    """Create {schema}.<party type>: the features with comparable addresses, and the clean source. Returns its name."""
+    """Create {schema}.<party type>: the features with comparable addresses and formal names, and the clean source. Returns its name."""
     table = f"{schema}.{kind.party_type}"
+    formal, formal_join = "", ""
+    if kind.party_type == "person":
+        build_formal_names(con, schema)
+        formal = ", coalesce(formal.formal_key, feature.name_key) as formal_key"
+        formal_join = f"left join {schema}.formal_name as formal on formal.name_key = feature.name_key"
     con.execute(
         f"""
         create or replace table {table} as
         select
             feature.* replace (address.comparable as address, coalesce(place.latin, feature.city) as city),
             clean.clean_source
+            {formal}
         from {kind.feature_table} as feature
         left join standard.address as address on address.value = feature.address
         left join standard.place as place on place.value = feature.city
         left join {schema}.clean_source as clean on clean.record_number = feature.record_number
+        {formal_join}
         """
     )
     if kind.has_name_tokens:

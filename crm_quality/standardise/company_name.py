@@ -184,9 +184,14 @@ def _longest_first(key: str) -> tuple[str, ...]:
 def _latin_core(name: str) -> tuple[str, str | None, bool]:
     text, _ = _without_brackets(name)
     words, is_branch = _without_branch_words(_words(text))
+    if not is_branch:
+        words = _words(_without_address(text))
     form: str | None = None
-    if len(words) > 1 and words[0] in word_set("companies", "prefixed_forms"):
-        form, words = words[0], words[1:]
+    # N.V. Philips, also as N V Philips.
+    for count in (1, 2):
+        if len(words) > count and "".join(words[:count]) in word_set("companies", "prefixed_forms"):
+            form, words = "".join(words[:count]), words[count:]
+            break
     # "Siemens Ltd., China" means "Siemens (China) Ltd."
     if len(words) > 2 and words[-1] in word_set("companies", "latin_regions") and (words[-2],) in _forms():
         words = words[:-1]
@@ -203,6 +208,17 @@ def _latin_core(name: str) -> tuple[str, str | None, bool]:
     if len(words) > 1 and words[0] == "the":
         words = words[1:]
     return " ".join(words) or fold(name) or name.casefold(), form, is_branch
+
+
+def _without_address(text: str) -> str:
+    """Unilever N.V., Rotterdam, NL: what a comma sets apart behind the legal form is where the company is."""
+    parts = text.split(",")
+    for count in range(1, len(parts)):
+        words, behind = _words(",".join(parts[:count])), _words(parts[count])
+        is_whole = any(tuple(words[-n:]) in _forms() for n in (3, 2, 1) if n < len(words)) or _spaced_form(words)
+        if is_whole and behind and tuple(behind) not in _forms():
+            return ",".join(parts[:count])
+    return text
 
 
 def _spaced_form(words: list[str]) -> int:

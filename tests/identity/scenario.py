@@ -8,9 +8,10 @@ from typing import Any
 import duckdb
 
 from crm_quality import golden, identity
-from crm_quality.identity.cluster import DEFAULT_OBJECTIVE, ClusterReport, build_clusters
+from crm_quality.identity.cluster import ClusterReport, build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.features import build_features
+from crm_quality.identity.objective import DEFAULT_OBJECTIVE
 from crm_quality.identity.pairs import PairReport, build_pairs
 from crm_quality.publish.previous import TABLES as PREVIOUS
 
@@ -23,6 +24,7 @@ _TYPES = {
     "email_is_disposable": "boolean",
     "is_deleted": "boolean",
     "is_one_time": "boolean",
+    "is_flagged_duplicate": "boolean",
 }
 PARTY_COLUMNS = [
     "source_system",
@@ -74,6 +76,8 @@ PARTY_COLUMNS = [
     "is_deleted",
     "is_one_time",
     "merged_into_source_id",
+    "merged_source_ids",
+    "is_flagged_duplicate",
     "parent_source_id",
 ]
 
@@ -156,12 +160,17 @@ def bare_warehouse(keys: list[str], day: str = "2026-11-21") -> duckdb.DuckDBPyC
 def _empty(day: str) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.execute("set threads = 2")
+    create_empty_tables(con, day)
+    return con
+
+
+def create_empty_tables(con: duckdb.DuckDBPyConnection, day: str) -> None:
+    """All that identity reads beside core.party, as it is before a first run."""
     for schema in ("core", "identity", "meta", "previous", "golden"):
         con.execute(f"create schema {schema}")
     for table, columns in _EMPTY.items():
         con.execute(f"create table {table} ({columns})")
     con.execute("create table meta.current_run as select ? as run_id, ?::date as extract_date", [f"run-{day}", day])
-    return con
 
 
 def decide(con: duckdb.DuckDBPyConnection, decision_id: int, kind: str, left: str, right: str) -> None:
@@ -198,7 +207,7 @@ def run_pairs_and_clusters(
     con: duckdb.DuckDBPyConnection, models: Path, objective: str | float = DEFAULT_OBJECTIVE
 ) -> tuple[PairReport, ClusterReport]:
     """From features to clusters."""
-    pairs = build_pairs(con, models)
+    pairs = build_pairs(con, models, objective=objective)
     return pairs, build_clusters(con, objective)
 
 

@@ -80,3 +80,18 @@ def test_a_merged_record_follows_its_survivor_in_the_same_object() -> None:
         person("3", "Olga", "Huber", merged_into_source_id="missing"),
     ]
     assert _links(parties) == {frozenset(("Contact1", "Contact2")): "merged by the source"}
+
+
+def test_a_record_that_lists_what_it_took_in_is_joined_with_what_is_still_there() -> None:
+    parties = [
+        person("1", "Anna", "Maier", merged_source_ids="2:1700000000;9"),
+        person("2", "Anna", "Huber"),
+        person("2", "Otto", "Huber", source_object="Lead"),
+        person("3", "Olga", "Huber", merged_source_ids="4, 5"),
+        person("4", "Olga", "Gruber"),
+        person("5", "Olga", "Huber-Gruber"),
+    ]
+    assert _links(parties) == dict.fromkeys(
+        [frozenset(("Contact1", "Contact2")), frozenset(("Contact3", "Contact4")), frozenset(("Contact3", "Contact5"))],
+        "merged by the source",
+    )

@@ -22,21 +22,28 @@ def _none(size: int) -> np.ndarray:
 def test_a_chain_of_strong_links_breaks_where_the_ends_disagree() -> None:
     # 0-1 and 2-3 are sure; 1-2 links them, but all other pairs speak against.
     weights = _square(4, {(0, 1): 12, (2, 3): 12, (1, 2): 6, (0, 2): -12, (0, 3): -12, (1, 3): -12})
-    heights = [(merge.left, merge.right, merge.height) for merge in average_linkage(weights, _none(4))]
+    heights = [(merge.left, merge.right, merge.height) for merge in average_linkage(weights, _none(4), np.ones(4))]
     assert heights[:2] == [(0, 1, 12.0), (2, 3, 12.0)]
     assert heights[2][2] == (6 - 12 * 3) / 4
 
 
 def test_an_unscored_pair_counts_as_minus_six() -> None:
-    merges = average_linkage(_square(3, {(0, 1): 8, (1, 2): 8}), _none(3))
+    merges = average_linkage(_square(3, {(0, 1): 8, (1, 2): 8}), _none(3), np.ones(3))
     assert [merge.height for merge in merges] == [8.0, (8 - 6) / 2]
+
+
+def test_a_node_of_many_records_counts_for_them_all() -> None:
+    # A name written 20 times and its misspelling once, both alike to a third: few slips do not outvote the name.
+    weights = _square(3, {(0, 1): 10, (0, 2): 6, (1, 2): -10})
+    merges = average_linkage(weights, _none(3), np.array([20, 1, 2]))
+    assert [(merge.height, merge.pairs) for merge in merges] == [(10.0, 20), (round((6 * 40 - 10 * 2) / 42, 9), 42)]
 
 
 def test_a_forbidden_pair_keeps_whole_groups_apart() -> None:
     weights = _square(3, {(0, 1): 10, (1, 2): 9, (0, 2): 12})
     forbidden = _none(3)
     forbidden[0, 2] = forbidden[2, 0] = True
-    assert [(merge.left, merge.right) for merge in average_linkage(weights, forbidden)] == [(0, 1)]
+    assert [(merge.left, merge.right) for merge in average_linkage(weights, forbidden, np.ones(3))] == [(0, 1)]
 
 
 @settings(deadline=None, max_examples=60)
@@ -51,7 +58,7 @@ def test_forbidden_pairs_never_meet_and_heights_never_rise(data: st.DataObject) 
         forbidden[left, right] = forbidden[right, left] = True
     group = {node: {node} for node in range(size)}
     heights = []
-    for merge in average_linkage(weights, forbidden):
+    for merge in average_linkage(weights, forbidden, np.ones(size)):
         joined = group[merge.left] | group[merge.right]
         for node in joined:
             group[node] = joined

@@ -14,6 +14,7 @@ from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.mixture import Column, Patterns, estimate
 from crm_quality.identity.person import PERSON
 from crm_quality.identity.training import falling
+from crm_quality.identity.workspace import prepare_records
 from crm_quality.standardise.address import comparable_address, latin_place
 from tests.identity.scenario import person, warehouse
 
@@ -64,7 +65,7 @@ def test_a_key_that_would_explode_is_refused_with_its_count(
     con.execute("create schema work")
     build_clean_sources(con, "work")
     with caplog.at_level(logging.WARNING):
-        plan = choose_plan(con, PERSON, "identity.person_feature", "work")
+        plan = choose_plan(con, PERSON, prepare_records(con, PERSON, "work"), "work")
     assert "birth date" not in plan.keys
     assert "blocking key 'birth date' refused: it would compare 3160 pairs" in caplog.text
 
@@ -75,8 +76,9 @@ def test_candidates_are_each_listed_once_with_the_smaller_number_left(monkeypatc
     con = warehouse(people)
     con.execute("create schema work")
     build_clean_sources(con, "work")
-    plan = choose_plan(con, PERSON, "identity.person_feature", "work")
-    build_candidates(con, "work", build_blocks(con, PERSON, "identity.person_feature", "work", plan))
+    table = prepare_records(con, PERSON, "work")
+    plan = choose_plan(con, PERSON, table, "work")
+    build_candidates(con, "work", build_blocks(con, PERSON, table, "work", plan))
     rows = con.execute("select join_key_l, join_key_r from work.candidate").fetchall()
     assert len(rows) == len(set(rows))
     assert all(left < right for left, right in rows)

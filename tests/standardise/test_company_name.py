@@ -57,6 +57,9 @@ WORDS = st.lists(
         ("Novo Nordisk A/S", "novo nordisk", "novo nordisk", "as"),
         ("Acme S.A. de C.V.", "acme", "acme", "sa de cv"),
         ("The Coca-Cola Company", "coca cola", "coca cola", "co"),
+        ("UNILEVER N.V., ROTTERDAM, NL", "unilever", "unilever", "nv"),
+        ("N.V. Philips' Gloeilampenfabrieken", "philips gloeilampenfabrieken", "philips gloeilampenfabrieken", "nv"),
+        ("N V NUTRICIA", "nutricia", "nutricia", "nv"),
     ],
 )
 def test_the_core_is_what_tells_a_company_from_others(value: str, core: str, key: str, form: str) -> None:
