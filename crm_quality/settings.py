@@ -24,7 +24,8 @@ class IdentitySettings(BaseModel):
 
     objective: Annotated[float, Field(gt=0.5, lt=1)] | Literal["best_f1"] = Field(
         default=0.995,
-        description="the precision to reach, as the model expects it, or `best_f1` for the best balance",
+        description="the precision to reach, as the model expects it (persons who may be relatives or namesakes are then "
+        "kept apart for review), or `best_f1` for the best balance, where the model decides",
     )
     pinned_models: dict[Annotated[str, Field(pattern="^(person|organisation)$")], str] = Field(
         default={}, description="version of the match model to score with, where it is not to be the last trained"
