@@ -25,9 +25,10 @@ from crm_quality.identity.certain import build_certain
 from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.cluster import build_clusters
 from crm_quality.identity.features import build_features
+from crm_quality.identity.latin import build_latin
 from crm_quality.identity.model import frequencies_sql, load_model
 from crm_quality.identity.pairs import KINDS, LEAST_WEIGHT, build_pairs, train
-from crm_quality.identity.workspace import new_linker, prepare_input, splink_api, workspace
+from crm_quality.identity.workspace import new_linker, prepare_input, prepare_records, splink_api, workspace
 from tests.identity.scenario import create_empty_tables
 
 THRESHOLD = 0.99
@@ -63,6 +64,7 @@ def _splink(con: duckdb.DuckDBPyConnection, models: Path) -> dict[str, float]:
     found = {"features": 0.0, "pairs and clusters": 0.0, "clusters alone": 0.0, "pairs": 0.0, "customers": 0.0}
     start = time.perf_counter()
     build_features(con)
+    build_latin(con)
     found["features"] = time.perf_counter() - start
     with workspace(con) as schema:
         build_certain(con, schema)
@@ -72,7 +74,8 @@ def _splink(con: duckdb.DuckDBPyConnection, models: Path) -> dict[str, float]:
             if model is None:
                 continue
             start = time.perf_counter()
-            table = prepare_input(con, kind, schema, frequencies_sql(models, model))
+            records = prepare_records(con, kind, schema)
+            table = prepare_input(con, kind, schema, records, frequencies_sql(models, model))
             # Identity makes this table, too, within its own time.
             prepared = time.perf_counter() - start
             build_blocks(con, kind, table, schema, model.plan)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from crm_quality.identity.blocking import BlockingPlan, build_blocks, build_candidates, choose_plan
 from crm_quality.identity.clean_source import build_clean_sources
+from crm_quality.identity.latin import build_latin
 from crm_quality.identity.mixture import Column, Patterns, estimate
 from crm_quality.identity.person import PERSON
 from crm_quality.identity.training import falling
@@ -63,6 +64,7 @@ def test_a_key_that_would_explode_is_refused_with_its_count(
         ]
     )
     con.execute("create schema work")
+    build_latin(con)
     build_clean_sources(con, "work")
     with caplog.at_level(logging.WARNING):
         plan = choose_plan(con, PERSON, prepare_records(con, PERSON, "work"), "work")
@@ -75,6 +77,7 @@ def test_candidates_are_each_listed_once_with_the_smaller_number_left(monkeypatc
     people = [person(f"{n}", "Anna", f"family{n // 2}", email=f"x{n // 2}{n // 2:03}@mail.org") for n in range(10)]
     con = warehouse(people)
     con.execute("create schema work")
+    build_latin(con)
     build_clean_sources(con, "work")
     table = prepare_records(con, PERSON, "work")
     plan = choose_plan(con, PERSON, table, "work")
