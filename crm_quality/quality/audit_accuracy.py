@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from crm_quality.quality.audit import ALL_FIELDS, Audit, Stratum, load, values_query
+from crm_quality.quality.audit import ALL_FIELDS, AUDITED, Audit, Stratum, load, values_query
 from crm_quality.warehouse import literal
 
 CONFIDENCE = 0.95
@@ -127,8 +127,9 @@ def _limits(stratum: Sampled, confidence: float) -> tuple[float, float]:
 
 def estimate(audit: Audit) -> list[Estimate]:
     """What an audit says of all fields together and of each."""
-    fields = [ALL_FIELDS, *dict.fromkeys(item.field for item in audit.items)]
-    return [_estimate_field(audit, field) for field in fields]
+    drawn = {item.field for item in audit.items}
+    fields = [field for field in AUDITED[audit.table].fields if field in drawn]
+    return [_estimate_field(audit, field) for field in (ALL_FIELDS, *fields)]
 
 
 def _estimate_field(audit: Audit, field: str) -> Estimate:
