@@ -40,22 +40,32 @@ def send_alerts(
 ) -> list[str]:
     """Send what is new or worse, and what has been resolved; returns the titles of the messages that went out.
 
-    What could not be delivered is tried again by the next run. Raises CrmQualityError for an address that names an
-    environment variable that is not set.
+    Where several rules tell the same people of one incident, it is one message. What could not be delivered is tried
+    again by the next run. Raises CrmQualityError for an address that names an environment variable that is not set.
     """
     con.execute(_TABLE)
-    sent = []
+    sent: list[str] = []
+    told: set[tuple[str, ...]] = set()
+
+    def deliver(addresses: Sequence[str], title: str, body: str) -> bool:
+        message = (title, *sorted(addresses))
+        if message in told:
+            return True
+        if not _deliver(addresses, f"[{company}] {title}", body):
+            return False
+        told.add(message)
+        sent.append(title)
+        return True
+
     for rule in settings.rules:
         addresses = [_address(settings.to[name], name) for name in rule.to]
         found, judged = _incidents(con, rule, run_id)
         for incident in found:
             news = _news(con, rule, incident)
-            if news is not None and _deliver(addresses, f"[{company}] {news}{incident.title}", incident.body):
-                sent.append(incident.title)
+            if news is not None and deliver(addresses, f"{news}{incident.title}", incident.body):
                 _remember(con, rule, incident, extract_date)
         for name in _resolved(con, rule, found, judged):
-            if _deliver(addresses, f"[{company}] Resolved: {name}", f"Gone since {extract_date}."):
-                sent.append(f"Resolved: {name}")
+            if deliver(addresses, f"Resolved: {name}", f"Gone since {extract_date}."):
                 con.execute(
                     "update meta.incident set closed_on = ? where rule = ? and incident = ? and closed_on is null",
                     [extract_date, rule.name, name],

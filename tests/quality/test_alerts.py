@@ -115,6 +115,22 @@ def test_one_message_per_incident_again_only_when_worse_and_one_when_resolved(
     assert "Nothing arrives. Owner: sales operations." in mailbox.bodies[0]
 
 
+def test_two_rules_that_tell_the_same_people_of_one_incident_are_one_message(
+    con: duckdb.DuckDBPyConnection, webhook: tuple[list[dict[str, Any]], str]
+) -> None:
+    received, address = webhook
+    settings = rules(
+        address, {"name": "all", "what": "check", "severity": "info"}, {"name": "critical", "what": "check"}
+    )
+    for day, failed in ((1, 50), (2, 50), (3, 90), (4, 0)):
+        night(con, settings, day, failed)
+    assert [message["title"] for message in received] == [
+        "[Acme] core_party__email_valid fails for 50 of 1,000 rows",
+        "[Acme] Worse: core_party__email_valid fails for 90 of 1,000 rows",
+        "[Acme] Resolved: core_party__email_valid",
+    ]
+
+
 def test_rules_say_what_is_bad_enough(
     con: duckdb.DuckDBPyConnection, webhook: tuple[list[dict[str, Any]], str]
 ) -> None:
