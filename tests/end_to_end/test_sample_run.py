@@ -15,6 +15,7 @@ import duckdb
 from crm_quality.quality.audit import Verdict, draw
 from crm_quality.quality.audit_accuracy import estimate
 from crm_quality.sample import generate
+from crm_quality.sources.layout import layouts
 from tests.end_to_end.conftest import Ran, run
 
 CONTRACT = {
@@ -311,15 +312,20 @@ def test_readers_see_whole_versions_only_while_runs_are_killed_and_one_succeeds(
     assert states == {"published", "interrupted"}
 
 
-def test_a_sample_with_broken_lines_is_published_and_each_is_shown(tmp_path):
+def test_the_exports_of_the_other_systems_with_broken_lines_are_published_and_each_line_is_shown(tmp_path):
     folder = tmp_path / "dirty"
-    generate(folder, customers=300, seed=6)
-    with (next(folder.glob("extracts/sap/*/VBAP.csv"))).open("a") as lines:
-        lines.write("one;field;too;few\n")
-        lines.write(";".join(["x"] * 40) + "\n")
+    systems = [name for name in layouts() if name not in ("salesforce", "fxiaoke", "sap") and "generic" not in name]
+    generate(folder, customers=80, seed=6, layouts=systems)
+    with (next(folder.glob("extracts/netsuite/*/transactionline.csv"))).open("a") as lines:
+        lines.write("one,field,too,few\n")
+        lines.write(",".join(["x"] * 40) + "\n")
     ran = run(folder)
     assert ran.outcome.problems == []
     with published(ran) as con:
-        rejected = con.sql("select count(*) from quality.rejected_line where file like '%VBAP.csv'").fetchone()
-    assert rejected is not None
-    assert rejected[0] >= 2
+        per_file = "select count(*) from quality.rejected_line where file like '%/transactionline.csv'"
+        (rejected,) = con.sql(per_file).fetchone() or (0,)
+        known = con.sql("select source_system from golden.customer_xref group by 1 order by 1").fetchall()
+        (whole,) = con.sql("select count(*) from golden.customer where len(source_systems) >= 3").fetchone() or (0,)
+    assert rejected >= 2
+    assert [system for (system,) in known] == systems
+    assert whole > 40  # a customer is in all CRMs or in all ERPs
