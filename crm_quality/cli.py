@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,6 +46,8 @@ def run(
     for problem in outcome.problems:
         typer.secho(problem, fg=typer.colors.RED, err=True)
     print_summary(opened, outcome.run_id)
+    if not outcome.published:
+        typer.echo(f"The steps and their logs: crm-quality ui --project {project}", err=True)
     raise typer.Exit(0 if outcome.published else 1)
 
 
@@ -308,6 +311,8 @@ def main(arguments: list[str] | None = None) -> Any:
     logging.getLogger().handlers[0].setLevel(logging.WARNING)
     # Splink comments on every parameter; what matters of it is in the model's file.
     logging.getLogger("splink").setLevel(logging.ERROR)
+    # PyTensor says so of a part that nobody here uses, whoever imports it.
+    warnings.filterwarnings("ignore", "xtensor module is experimental")
     try:
         return app(args=arguments)
     except CrmQualityError as error:

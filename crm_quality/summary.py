@@ -2,6 +2,7 @@
 
 import duckdb
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from crm_quality.project import Project
@@ -19,6 +20,7 @@ def print_summary(project: Project, run_id: str, console: Console | None = None)
         if has_table(con, "quality", "audit_accuracy"):
             _print_audits(con, console)
         _print_layers(con, run_id, console)
+        _print_troubles(con, run_id, console)
         published = con.execute("select 1 from meta.run where run_id = ? and status = 'published'", [run_id]).fetchone()
     docs = project.published / "data_docs" if published else project.data_docs
     if project.golden.exists():
@@ -92,6 +94,18 @@ def _print_layers(con: duckdb.DuckDBPyConnection, run_id: str, console: Console)
     total = sum(seconds for _, seconds in rows)
     parts = ", ".join(f"{layer} {seconds:.1f}" for layer, seconds in rows)
     console.print(f"Seconds      {total:.1f} in steps: {parts}", soft_wrap=True)
+
+
+def _print_troubles(con: duckdb.DuckDBPyConnection, run_id: str, console: Console) -> None:
+    """What is wrong with extracts, but not so wrong that nothing is published: critical troubles refuse the publish."""
+    rows = con.execute(
+        """select error from quality.check_result
+        where run_id = ? and severity = 'warning' and not success and error is not null and table_name like 'raw.%'
+        order by check_id""",
+        [run_id],
+    ).fetchall()
+    for line in [line for (error,) in rows for line in error.splitlines()]:
+        console.print(f"[yellow]Look at[/yellow]      {escape(line)}", soft_wrap=True)
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import re
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ def run_nightly(project: Project, dagster_home: Path, day: str | None) -> RunOut
     threading.Thread(target=_import_ahead, daemon=True).start()
     job = build_definitions(project).resolve_job_def(JOB)
     with dg.DagsterInstance.from_config(str(dagster_home)) as instance:
-        result = job.execute_in_process(instance=instance, run_config=run_config(day), raise_on_error=False)
+        result = job.execute_in_process(instance=instance, run_config=_run_config(day), raise_on_error=False)
     problems = [_first_cause(event) for event in result.all_events if event.is_failure]
     return RunOutcome(result.run_id, result.success, list(dict.fromkeys(problems)))
 
@@ -80,10 +81,13 @@ def _import_libraries() -> None:
     load_library()
 
 
-def run_config(day: str | None) -> dict[str, Any]:
-    """The configuration of a run for a day; None means the newest extract."""
+def _run_config(day: str | None) -> dict[str, Any]:
+    """The configuration of a run for a day; None means the newest extract.
+
+    The console gets the outcome alone: what went wrong in words, not Dagster's traces, which its pages keep.
+    """
     return {
-        "loggers": {"console": {"config": {"log_level": "ERROR"}}},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         "resources": {"warehouse": {"config": {"extract_date": day} if day else {}}},
     }
 
@@ -96,4 +100,5 @@ def _first_cause(event: dg.DagsterEvent) -> str:
         error = error.cause
     if error is None:
         return event.message or str(event.event_type_value)
-    return str(error.message).strip()
+    # Of an error of ours the name says nothing more.
+    return re.sub(r"^crm_quality\.errors\.\w+: ", "", str(error.message).strip())

@@ -11,11 +11,14 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+from rich.console import Console
 
+from crm_quality.project import open_project
 from crm_quality.quality.audit import Verdict, draw
 from crm_quality.quality.audit_accuracy import estimate
 from crm_quality.sample import generate
 from crm_quality.sources.layout import layouts
+from crm_quality.summary import print_summary
 from tests.end_to_end.conftest import Ran, run
 
 CONTRACT = {
@@ -201,6 +204,20 @@ def spoil(folder: Path, name: str, change: Callable[[bytes], bytes | None]) -> b
     return data
 
 
+def test_the_summary_tells_of_extracts_that_look_wrong_though_they_are_published(copy_of_sample):
+    project = open_project(copy_of_sample())
+    with duckdb.connect(str(project.warehouse)) as con:
+        (run_id,) = con.sql("select run_id from meta.run").fetchone() or ("",)
+        con.execute(
+            "update quality.check_result set success = false, error = 'Account.csv has a new column [x]'"
+            " where check_id = 'raw_salesforce__account__like_the_days_before'"
+        )
+    screen = Console(record=True, width=200)
+    print_summary(project, run_id, screen)
+    told = [line for line in screen.export_text().splitlines() if line.startswith("Look at")]
+    assert told == ["Look at      Account.csv has a new column [x]"]
+
+
 def test_broken_files_are_named_the_other_sources_are_loaded_and_nothing_is_published(sample, copy_of_sample):
     folder = copy_of_sample()
     before = (folder / "published" / "golden.duckdb").resolve()
@@ -215,6 +232,7 @@ def test_broken_files_are_named_the_other_sources_are_loaded_and_nothing_is_publ
     assert broken.project.golden.resolve() == before
     assert (broken.project.published / "data_docs").resolve().name == before.stem.replace("golden", "data_docs")
     message = "\n".join(broken.outcome.problems)
+    assert message.startswith("Not published: ")
     for name, told in {
         "contact": ["Contact.*", "no file"],
         "opportunity": ["Opportunity.csv", "empty"],
