@@ -278,6 +278,22 @@ def audit(
 
 
 @app.command()
+def writeback(
+    project: ProjectOption,
+    to: Annotated[Path | None, typer.Option("--to", help="Folder to write to: one below it per source")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written")] = False,
+) -> None:
+    """Write what the source systems should merge, correct and deactivate, as files in their own layouts."""
+    from crm_quality.writeback.files import write_back
+
+    if not to and not dry_run:
+        raise CrmQualityError("Say where to write with --to FOLDER, or look first with --dry-run.")
+    for told in write_back(open_project(project), None if dry_run else to):
+        for line in told.lines():
+            typer.echo(line)
+
+
+@app.command()
 def rollback(project: ProjectOption) -> None:
     """Publish the version before the current one again."""
     from crm_quality.publish.versions import rollback as roll_back

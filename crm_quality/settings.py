@@ -51,6 +51,21 @@ class ContractSettings(BaseModel):
     source_system: str | None = Field(default=None, description="source whose party records the ids belong to")
 
 
+SurvivorRule = Literal["real", "most_children", "most_complete", "longest_known", "most_recent"]
+
+
+class WritebackSettings(BaseModel):
+    """What a system is told that holds a customer several times."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    survivor: tuple[SurvivorRule, ...] = Field(
+        default=("real", "most_children", "most_complete", "longest_known"),
+        min_length=1,
+        description="which of several records stays when they are merged: rules in turn, then the smallest id",
+    )
+
+
 class CopySettings(BaseModel):
     """How the copy for analysts is protected; the keys are in the environment."""
 
@@ -151,6 +166,7 @@ class Settings(BaseSettings):
     analyst_copy: CopySettings | None = Field(
         default=None, description="every publish also writes published/analyst.duckdb, protected like this"
     )
+    writeback: WritebackSettings = WritebackSettings()
     contracts: ContractSettings | None = Field(default=None, description="customers under contract, for their churn")
     nightly_at: str = Field(
         default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="time of the nightly run, HH:MM"

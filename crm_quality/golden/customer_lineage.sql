@@ -41,6 +41,49 @@ borne_name as (
     having min(part.customer_id) <> max(part.customer_id)
 ),
 
+-- Customers with several e-mail addresses. One that spells its owner's name, or begins as those of others do (office@),
+-- has no slip of the keyboard in it.
+emailed as (
+    select
+        xref.customer_id,
+        party.email,
+        split_part(party.email, '@', 1) as local_part,
+        replace(party.given_key, ' ', '') as given_key,
+        replace(party.family_key, ' ', '') as family_key,
+        min(party.email) over customer <> max(party.email) over customer as is_disputed
+    from identity.customer_xref as xref
+    inner join core.party as party
+        on
+            xref.source_system = party.source_system
+            and xref.source_object = party.source_object
+            and xref.source_id = party.source_id
+    window customer as (partition by xref.customer_id)
+),
+
+spelt_email as (
+    select address.customer_id, address.email
+    from emailed as address
+    inner join emailed as named on address.customer_id = named.customer_id
+    where
+        address.is_disputed
+        and address.email is not null
+        and regexp_replace(address.local_part, '[^a-z]', '', 'g') in (
+            named.given_key || named.family_key,
+            named.family_key || named.given_key,
+            named.given_key,
+            named.family_key,
+            left(named.given_key, 1) || named.family_key,
+            named.family_key || left(named.given_key, 1),
+            named.given_key || left(named.family_key, 1),
+            left(named.family_key, 1) || named.given_key
+        )
+    union
+    select address.customer_id, address.email
+    from emailed as address
+    inner join emailed as other on address.local_part = other.local_part
+    where address.is_disputed and address.customer_id <> other.customer_id
+),
+
 -- Where postal codes with which beginning are known to lie.
 postal_area as (
     select distinct lower(city) as city, left(postal_code, 3) as area
@@ -154,8 +197,9 @@ given as (
     from member
     where member.account_number is not null
     union all
-    select member.record_number, 'email' as field, member.email as value, 1 as parts, case when member.has_bounced then 1 else 0 end as doubt
+    select member.record_number, 'email' as field, member.email as value, 1 as parts, case when member.has_bounced then 2 else 0 end + case when spelt_email.email is null then 1 else 0 end as doubt
     from member
+    left join spelt_email on member.customer_id = spelt_email.customer_id and member.email = spelt_email.email
     where member.email is not null
     union all
     select member.record_number, 'phone' as field, member.phone as value, 1 as parts, case when mobile_number.e164 is null then 0 else 1 end as doubt

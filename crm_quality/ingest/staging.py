@@ -120,16 +120,13 @@ def _select(
     con: duckdb.DuckDBPyConnection, source: Source, name: str, mapping: Mapping, table: str, day: date
 ) -> str | None:
     """The SELECT that maps one raw table; None when there is nothing loaded to map."""
-    own = header_of(con, source, name, day)
-    raw_table = source.raw_table(name)
-    if not own or not has_table(con, "raw", raw_table):
+    found_lines = lines_of(con, source, name, mapping, day)
+    if not found_lines:
         return None
-    headers = {header: f"line.{quoted(header)}" for header in own}
-    if resolve(mapping.columns["source_id"], own) is None and not mapping.look_up:
+    origin, headers = found_lines
+    if resolve(mapping.columns["source_id"], list(headers)) is None and not mapping.look_up:
         return None  # a problem of the load already; without ids nothing could be told apart
     shape = source.format_of(name)
-    same = "lower(trim({}))" if mapping.any_case else "trim({})"
-    joins = [_join(con, source, other, keys, headers, day, same) for other, keys in mapping.look_up.items()]
     conditions = [_state(con, source, name, day, "line._extract_date")]
     for header, pattern in mapping.where.items():
         found = find([header], headers)
@@ -166,8 +163,25 @@ def _select(
         f"line._extract_date as extract_date, line._file as file, line._line as line, line._row_hash as row_hash, "
         f"{str(mapping.repeats).lower()} as repeats, {_deletes(con, source, name, day, headers, shape)} as deletes, "
         f"{', '.join(expressions)} "
-        f"from raw.{quoted(raw_table)} as line {' '.join(joins)} where {' and '.join(conditions)}"
+        f"from {origin} where {' and '.join(conditions)}"
     )
+
+
+def lines_of(
+    con: duckdb.DuckDBPyConnection, source: Source, name: str, mapping: Mapping, day: date
+) -> tuple[str, dict[str, str]] | None:
+    """What to select an object's lines from, as `line`, joined with those it looks up; and the column of each header.
+
+    None where nothing is loaded. The lines are of all days: their state on `day` is chosen by a condition.
+    """
+    own = header_of(con, source, name, day)
+    raw_table = source.raw_table(name)
+    if not own or not has_table(con, "raw", raw_table):
+        return None
+    headers = {header: f"line.{quoted(header)}" for header in own}
+    same = "lower(trim({}))" if mapping.any_case else "trim({})"
+    joins = [_join(con, source, other, keys, headers, day, same) for other, keys in mapping.look_up.items()]
+    return f"raw.{quoted(raw_table)} as line {' '.join(joins)}", headers
 
 
 def _knows_deletions(source: Source, table: str) -> bool:

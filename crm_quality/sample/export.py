@@ -227,7 +227,7 @@ class Export:
             return self._number(name.removeprefix("order_"), column, kind)
         if name == "birth_date":
             return self._birth_dates(column)
-        return self.ids(column) if name.endswith(("_id", "_ids")) else column
+        return self.ids(column) if _names_records(name) else column
 
     def _time(self, column: Array, spec: dict[str, Any]) -> Text:
         is_day = spec.get("as", "day" if "[D]" in column.dtype.name else "moment") == "day"
@@ -292,7 +292,7 @@ class Export:
             return _plain_number(column, canonical()[table].columns[meaning.target] == "number")
         if meaning.target == "party_source_object":
             return self.object_of(column)
-        column = self.ids(column) if meaning.target.endswith(("_id", "_ids")) else column
+        column = self.ids(column) if _names_records(meaning.target) else column
         return per_value(column, lambda cell: _word(spec["words"], cell)) if "words" in spec else column
 
     def _as_exact(self, column: Array, spec: dict[str, Any]) -> Text:
@@ -335,3 +335,8 @@ def _plain_number(column: Array, in_hundredths: bool) -> Text:
 def _word(words: dict[str, Any], cell: str | None) -> str | None:
     found = words.get("" if cell is None else cell, words.get("*", cell))
     return None if found is None else str(found)
+
+
+def _names_records(column: str) -> bool:
+    """Whether a column holds ids of records, which each system numbers in its own way; a tax id is nobody's to number."""
+    return column.endswith(("_id", "_ids")) and column not in ("tax_id", "national_id")

@@ -1,0 +1,1 @@
+"""Files that bring what a run found out back into the source systems."""
