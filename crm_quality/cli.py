@@ -293,6 +293,21 @@ def writeback(
             typer.echo(line)
 
 
+@app.command("forget")
+def forget_person(
+    project: ProjectOption,
+    who: Annotated[str, typer.Argument(help="A customer id, or one of the records as system/object/id")],
+    by: Annotated[str, typer.Option(help="Who decides")],
+    why: Annotated[str, typer.Option(help="The reason; it is kept, so name nobody in it")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is of the person")] = False,
+) -> None:
+    """Remove a person from raw to marts, from past versions and all else the project owns, and prove it."""
+    from crm_quality.forget.run import forget
+
+    for line in forget(open_project(project), who, by, why, dry_run=dry_run).lines():
+        typer.echo(line)
+
+
 @app.command()
 def rollback(project: ProjectOption) -> None:
     """Publish the version before the current one again."""

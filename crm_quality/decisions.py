@@ -12,6 +12,8 @@ import duckdb
 from crm_quality.errors import CrmQualityError
 
 KINDS = ("must_link", "cannot_link", "ghost", "not_ghost", "field_override")
+# What a decision about somebody becomes who was to be forgotten: its number stays, so that others keep theirs.
+FORGOTTEN = "forgotten"
 _PAIR_KINDS = ("must_link", "cannot_link")
 
 Key = tuple[str, str, str]
@@ -79,7 +81,7 @@ def in_force(log: Path) -> list[dict[str, Any]]:
     undone: set[int] = set()
     standing = []
     for entry in reversed(_lines(log)):
-        if entry["decision_id"] in undone:
+        if entry["decision_id"] in undone or entry["kind"] == FORGOTTEN:
             continue
         if entry["undoes"]:
             undone.add(entry["undoes"])

@@ -45,6 +45,11 @@ class Project:
         return self.folder / "audits"
 
     @property
+    def suppressed(self) -> Path:
+        """Who was forgotten and must not come back, as keyed hashes."""
+        return self.folder / "suppressed.txt"
+
+    @property
     def expectations(self) -> Path:
         """Rules of the project's own, added to the shipped ones: one `<schema>.<table>.json` per table."""
         return self.folder / "expectations"

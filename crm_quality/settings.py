@@ -1,5 +1,6 @@
 """The settings of a project, from its YAML file and the environment. Does not belong here: what a source looks like."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from pydantic_settings import (
 from crm_quality.errors import CrmQualityError
 
 FILE_NAME = "crm_quality.yaml"
+_MIN_SECRET = 16
 
 
 class IdentitySettings(BaseModel):
@@ -222,3 +224,11 @@ def explain_validation(file: Path, error: ValidationError) -> str:
         hint = " - remove it or correct its name" if problem["type"] == "extra_forbidden" else ""
         lines.append(f"  {key}: {problem['msg']}{shown}{hint}")
     return "\n".join(lines)
+
+
+def secret(variable: str) -> str:
+    """A secret from the environment. Raises CrmQualityError where it is missing or shorter than 16 characters."""
+    value = os.environ.get(variable, "")
+    if len(value) < _MIN_SECRET:
+        raise CrmQualityError(f"Set {variable} in the environment to a secret of at least {_MIN_SECRET} characters.")
+    return value

@@ -30,6 +30,7 @@ create table if not exists meta.loaded_file (
     header varchar[], lines bigint, records bigint, rejected bigint, unaccounted bigint);
 alter table meta.loaded_file add column if not exists role varchar default 'snapshot';
 alter table meta.loaded_file add column if not exists stamp varchar;
+alter table meta.loaded_file add column if not exists suppressed bigint default 0;
 create table if not exists meta.column_profile (
     source_system varchar, source_object varchar, extract_date date, column_name varchar, filled double, kind varchar);
 """

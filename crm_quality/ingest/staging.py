@@ -146,7 +146,7 @@ def _select(
             if spec.labels:
                 words = _labels(con, source, name, spec.labels, found_parts[0], day)
                 spec = spec.model_copy(update={"values": words | spec.values})
-            text = _text(spec, values)
+            text = cell_text(spec, values)
             if column == "source_id":
                 text = f"nullif(trim({text}), '')"  # blanks around it do not make another record
             typed = _formula(spec, values, kind, shape) if spec.formula else _typed(text, kind, shape)
@@ -271,7 +271,8 @@ def _value(reference: str, nulls: tuple[str, ...]) -> str:
     return f"case when trim({reference}) not in ({', '.join(map(literal, nulls))}) then {reference} end"
 
 
-def _text(spec: Column, values: list[str]) -> str:
+def cell_text(spec: Column, values: list[str]) -> str:
+    """The text of a column, made of the columns of its headers, as SQL."""
     if spec.constant is not None:
         return literal(spec.constant)
     if spec.formula is not None:

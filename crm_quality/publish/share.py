@@ -13,13 +13,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crm_quality.errors import CrmQualityError
 from crm_quality.project import Project
-from crm_quality.settings import explain_validation
+from crm_quality.settings import explain_validation, secret
 from crm_quality.warehouse import literal, quoted
 
 POLICY = Path(__file__).with_name("masking.yaml")
 MASKING_KEY = "CRM_QUALITY_MASKING_KEY"
 ENCRYPTION_KEY = "CRM_QUALITY_ENCRYPTION_KEY"
-MIN_KEY = 16
 # Types that hold no text. Everything else is masked unless the policy says otherwise.
 _PLAIN = (
     "BIGINT",
@@ -57,7 +56,7 @@ def check_keys(*, masked: bool, encrypted: bool) -> None:
     """Raises CrmQualityError where a key that a copy needs is missing from the environment."""
     for variable, needed in ((MASKING_KEY, masked), (ENCRYPTION_KEY, encrypted)):
         if needed:
-            _key(variable)
+            secret(variable)
 
 
 def share(project: Project, target: Path, *, masked: bool, encrypted: bool) -> int:
@@ -71,8 +70,8 @@ def share(project: Project, target: Path, *, masked: bool, encrypted: bool) -> i
     if not version.is_file():
         raise CrmQualityError(f"{project.published} holds no published version; `crm-quality run` makes one.")
     policy = _load_policy(project.folder) if masked else None
-    mask = _key(MASKING_KEY) if masked else ""
-    option = f" (ENCRYPTION_KEY {literal(_key(ENCRYPTION_KEY))})" if encrypted else ""
+    mask = secret(MASKING_KEY) if masked else ""
+    option = f" (ENCRYPTION_KEY {literal(secret(ENCRYPTION_KEY))})" if encrypted else ""
     building = target.with_name(target.name + ".building")
     building.unlink(missing_ok=True)
     try:
@@ -103,13 +102,6 @@ def _load_encryption(con: duckdb.DuckDBPyConnection) -> None:
 
     duckdb_extensions.import_extension("httpfs", con=con)
     con.execute("load httpfs")
-
-
-def _key(variable: str) -> str:
-    key = os.environ.get(variable, "")
-    if len(key) < MIN_KEY:
-        raise CrmQualityError(f"Set {variable} in the environment to a secret of at least {MIN_KEY} characters.")
-    return key
 
 
 def _load_policy(folder: Path) -> _Policy:

@@ -81,6 +81,25 @@ def rollback(project: Project) -> Path:
     return older[-1]
 
 
+def replace_version(project: Project, version: Path, building: Path) -> Path:
+    """Put a rewritten file in the place of a version, its docs moved along; returns the version under its new name.
+
+    The name is new and sorts where the old one did: DuckDB caches databases by path, and a reader that has the old
+    version open keeps a complete old file.
+    """
+    new = version.with_stem(f"{version.stem}f")
+    _sync(building)
+    building.chmod(0o444)
+    building.rename(new)
+    if _docs(version).is_dir():
+        shutil.copytree(_docs(version), _docs(new), dirs_exist_ok=True)
+    if project.golden.resolve() == version:
+        _swap(project, new)
+    version.unlink()
+    shutil.rmtree(_docs(version), ignore_errors=True)
+    return new
+
+
 def published_versions(project: Project) -> list[Path]:
     """The versions on disk, oldest first."""
     return sorted(project.published.glob("golden-*.duckdb"))

@@ -86,7 +86,7 @@ def target(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date)
     words = {
         field: _words(con, origin, places[field].cell, field)
         for field in places
-        if field in _VOCABULARY or columns[field].values
+        if field in _VOCABULARY or columns[field].values or columns[field].labels
     }
     return Target(
         source, name, origin, ids.header, ids.cell, places, words, _header(mapping, headers, "merged_into_source_id"),

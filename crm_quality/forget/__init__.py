@@ -1,0 +1,1 @@
+"""The right to be forgotten: one person out of everything the project owns."""
