@@ -9,8 +9,8 @@ from pathlib import Path
 from crm_quality import run as runs
 from crm_quality.assets.python_tables import PYTHON_TABLES
 from crm_quality.assets.warehouse import OpenRun
+from crm_quality.ingest.raw import load_object
 from crm_quality.ingest.staging import build_staging
-from crm_quality.ingest.suppression import load_allowed
 from crm_quality.project import Project, open_project
 from crm_quality.publish.versions import publish
 from crm_quality.quality.run import forget_other_results
@@ -38,7 +38,7 @@ def run_tables(folder: Path, day: str | None = None) -> Project:
         opened = OpenRun(con, project, sources, run)
         for source in sources:
             for name in source.objects:
-                report = load_allowed(con, project, source, name, run.extract_date)
+                report = load_object(con, project, source, name, run.extract_date)
                 assert not report.problems, report.problems
         for name in canonical():
             build_staging(con, sources, name, run.extract_date)

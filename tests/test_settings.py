@@ -102,7 +102,7 @@ def test_the_settings_and_source_files_shown_to_users_are_valid(tmp_path):
     kinds = {"sources": [], "crm_quality.yaml": [], "survivorship.yaml": []}
     for block in blocks:
         kinds[block.split("\n")[0].split("/")[1]].append(block)
-    assert [len(found) for found in kinds.values()] == [5, 3, 1]
+    assert [len(found) for found in kinds.values()] == [5, 4, 1]
     for number, block in enumerate(kinds["sources"]):
         file = tmp_path / f"source_{number}.yaml"
         file.write_text(block, encoding="utf-8")

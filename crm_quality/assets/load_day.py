@@ -8,7 +8,7 @@ from crm_quality.assets.raw import outcomes_of
 from crm_quality.assets.warehouse import LOAD_JOB, OpenRun
 from crm_quality.errors import SourceError
 from crm_quality.ingest.files import extract_dates
-from crm_quality.ingest.suppression import load_allowed
+from crm_quality.ingest.raw import load_object
 from crm_quality.project import Project
 from crm_quality.quality.run import record_check
 from crm_quality.run import note_step
@@ -30,7 +30,7 @@ def load_job(project: Project, sources: list[Source]) -> dg.JobDefinition:
         problems = []
         for source in sources:
             for name, source_object in source.objects.items():
-                report = load_allowed(warehouse.con, warehouse.project, source, name, day)
+                report = load_object(warehouse.con, warehouse.project, source, name, day)
                 table = f"raw.{source.raw_table(name)}"
                 note_step(warehouse.con, warehouse.run, "raw", table, report.records, 0.0)
                 for outcome in outcomes_of(report, table, source_object.required):

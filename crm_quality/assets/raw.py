@@ -6,8 +6,7 @@ import dagster as dg
 
 from crm_quality.assets.table import OWNERS, check_result, column_schema
 from crm_quality.assets.warehouse import OpenRun
-from crm_quality.ingest.raw import LoadReport
-from crm_quality.ingest.suppression import load_allowed
+from crm_quality.ingest.raw import LoadReport, load_object
 from crm_quality.quality.run import CheckOutcome, record_check
 from crm_quality.run import note_step
 from crm_quality.sources.layout import Source, SourceObject
@@ -64,7 +63,7 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
     )
     def asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[OpenRun]) -> dg.MaterializeResult:
         started = time.perf_counter()
-        report = load_allowed(warehouse.con, warehouse.project, source, name, warehouse.run.extract_date)
+        report = load_object(warehouse.con, warehouse.project, source, name, warehouse.run.extract_date)
         seconds = time.perf_counter() - started
         note_step(warehouse.con, warehouse.run, "raw", f"raw.{table}", report.records, seconds)
         for problem in report.problems:

@@ -12,6 +12,7 @@ import duckdb
 
 from crm_quality.errors import CrmQualityError
 from crm_quality.forget import database, files
+from crm_quality.forget.lines import keys_looked_up, take_out
 from crm_quality.forget.subject import Subject, find_subject, find_texts, mark
 from crm_quality.ingest import suppression
 from crm_quality.ingest.suppression import ANY_OBJECT, LOOK_UP
@@ -147,7 +148,7 @@ def _warehouse(project: Project, subject: Subject, proof: Proof) -> list[str]:
         con.execute("alter table meta.loaded_file add column if not exists suppressed bigint default 0")
         for source in sources:
             for name in source.objects:
-                for file, line in suppression.take_out(con, project, source, name):
+                for file, line in take_out(con, project, source, name):
                     gone[f"raw.{source.raw_table(name)}"] += 1
                     lines.setdefault(file, set()).add(line)
         proof.your_files_that_still_hold_the_person = {file: sorted(found) for file, found in sorted(lines.items())}
@@ -162,7 +163,7 @@ def _warehouse(project: Project, subject: Subject, proof: Proof) -> list[str]:
 
 def _subjects(con: duckdb.DuckDBPyConnection) -> list[suppression.Subject]:
     rows = con.execute(
-        f"""select kind, source_system, source_object, source_id from forgotten where kind = 'party'
+        f"""select kind, source_system, source_object, source_id from forgotten
         union
         select kind, source_system, '{ANY_OBJECT}', source_id from forgotten
         where kind = 'party' and is_first or kind in {_CONTAINERS}"""
@@ -183,7 +184,7 @@ def _looked_up(con: duckdb.DuckDBPyConnection, project: Project) -> list[suppres
                 [source.name, name],
             ).fetchall()
             for (day,) in days:
-                for other, select in suppression.keys_looked_up(con, source, name, day):
+                for other, select in keys_looked_up(con, source, name, day):
                     rows = con.execute(
                         f"select key from ({select}) where key <> '' group by key "
                         "having bool_and(list_has_any(texts, (select list(text) from about_person)))"
@@ -235,7 +236,9 @@ def _analyst_copy(project: Project, proof: Proof) -> None:
 
 def _owned(project: Project) -> list[Path]:
     """All files that the project itself writes."""
-    folders = (project.published, project.data_docs, project.models, project.dagster_home, project.spill)
+    folders = (
+        project.published, project.data_docs, project.models, project.audits, project.dagster_home, project.spill,
+    )  # fmt: skip
     single = (project.decisions, project.suppressed, project.warehouse, *project.folder.glob("warehouse.*"))
     found = {file for folder in folders for file in folder.rglob("*") if file.is_file() and not file.is_symlink()}
     return sorted({*found, *(file for file in single if file.is_file())})

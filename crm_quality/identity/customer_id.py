@@ -23,7 +23,7 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
     """(Re)create identity.customer_xref, identity.customer_id_event and identity.customer_membership.
 
     An id stays with the cluster that holds most of its records; of equal claims the older id wins (the earlier
-    `new` event, then the smaller id), and of equal parts the one that held it longer. A cluster that inherits no id
+    `new` event, then the smaller id), and of equal parts the one that held it longer, not one that came with another id. A cluster that inherits no id
     gets back one that ended with most of its records here, so that what is unmerged is as it was before; else a new
     one. A pure function of identity.cluster, of previous.customer_xref, customer_id_event and customer_membership,
     and of meta.current_run.
@@ -83,15 +83,26 @@ def _claims(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         create or replace temp table id_claim as
+        with ended_record as (
+            select distinct (source_system, source_object, source_id) as record
+            from previous.customer_membership
+            where not is_current and customer_id not in (select customer_id from previous.customer_xref)
+        )
         select
             cluster_id, customer_id, records,
-            row_number() over (order by records desc, age, held_since nulls last, cluster_id) as priority
+            row_number() over (
+                order by records desc, age, held_since nulls last, inherited, cluster_id
+            ) as priority
         from (
             select
                 cluster.cluster_id,
                 xref.customer_id,
                 any_value(id_age.age) as age,
                 min(membership.first_held_at) as held_since,
+                -- of runs of one day, what came from an id that has ended since came later
+                count(*) filter (
+                    (cluster.source_system, cluster.source_object, cluster.source_id) in (select record from ended_record)
+                ) as inherited,
                 count(*) as records
             from identity.cluster as cluster
             join previous.customer_xref as xref using (source_system, source_object, source_id)

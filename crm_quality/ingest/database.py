@@ -11,12 +11,18 @@ from crm_quality.errors import SourceError
 from crm_quality.ingest.csv_file import LineCount, unique_names
 from crm_quality.ingest.load_file import Loaded, add_lines
 from crm_quality.ingest.other_file import as_text, load_extension
+from crm_quality.project import Project
 from crm_quality.sources.layout import Database, Source
 from crm_quality.warehouse import literal, quoted, scalar
 
 
 def load_query(
-    con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date, forget: Callable[[], None]
+    con: duckdb.DuckDBPyConnection,
+    project: Project,
+    source: Source,
+    name: str,
+    day: date,
+    forget: Callable[[], None],
 ) -> bool:
     """Ask the database and put its answer into raw as the lines of `day`, in place of what was there.
 
@@ -63,7 +69,7 @@ def load_query(
         forget()
         records = scalar(con, "select count(*) from incoming")
         count = LineCount(lines=records, records=records, rejected=0, unaccounted=0)
-        add_lines(con, Loaded(source, name, day, shown, role, "", f"{day}"), names, count)
+        add_lines(con, project, Loaded(source, name, day, shown, role, "", f"{day}"), names, count)
     finally:
         con.execute("drop table if exists answer")
     return True

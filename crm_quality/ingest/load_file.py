@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from crm_quality.errors import SourceError
-from crm_quality.ingest import mail_file
+from crm_quality.ingest import mail_file, suppression
 from crm_quality.ingest.archive import unpacked
 from crm_quality.ingest.csv_file import LineCount, ends_inside_a_line, read_csv
 from crm_quality.ingest.files import Part
@@ -40,7 +40,7 @@ def load_part(con: duckdb.DuckDBPyConnection, project: Project, part: Part, note
         after = part.path.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise SourceError(f"{noted.shown}: changed while it was read. Run again when it is whole.")
-        add_lines(con, noted, names, count, cut_off)
+        add_lines(con, project, noted, names, count, cut_off)
 
 
 def _read(
@@ -65,10 +65,19 @@ def _read(
 
 
 def add_lines(
-    con: duckdb.DuckDBPyConnection, noted: Loaded, names: list[str], count: LineCount, cut_off: bool = False
+    con: duckdb.DuckDBPyConnection,
+    project: Project,
+    noted: Loaded,
+    names: list[str],
+    count: LineCount,
+    cut_off: bool = False,
 ) -> None:
-    """Add what `incoming` and `incoming_reject` hold to raw, and note the file: all of it or nothing."""
+    """Add what `incoming` and `incoming_reject` hold to raw, and note the file: all of it or nothing.
+
+    Lines of people who are to be forgotten never get there. Raises CrmQualityError where the key to the list is missing.
+    """
     source, name = noted.source, noted.name
+    kept = suppression.kept(project, source, name, names)
     keys = [source.name, name, noted.day, noted.shown]
     columns = ", ".join(quoted(column) for column in names)
     # DuckDB's own hash: md5 takes a quarter of the time of the load. The columns in an order that no export changes.
@@ -76,11 +85,12 @@ def add_lines(
     con.execute("begin")
     try:
         _ensure_columns(con, source.raw_table(name), names)
-        con.execute(
+        (records,) = con.execute(
             f"""insert into raw.{quoted(source.raw_table(name))} by name
-            select ?::date as _extract_date, ? as _file, _line, {row_hash} as _row_hash, {columns} from incoming""",
+            select ?::date as _extract_date, ? as _file, _line, {row_hash} as _row_hash, {columns} from incoming
+            where {kept}""",
             [noted.day, noted.shown],
-        )
+        ).fetchone() or (0,)
         con.execute(
             "insert into raw.rejected_line select ?, ?, ?, ?, line, column_name, reason, content from incoming_reject",
             keys,
@@ -94,9 +104,10 @@ def add_lines(
             )
         con.execute(
             """insert into meta.loaded_file (source_system, source_object, extract_date, file, fingerprint, header,
-                lines, records, rejected, unaccounted, role, stamp) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                lines, records, rejected, unaccounted, role, stamp, suppressed)
+                values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [*keys, noted.fingerprint, names,
-             count.lines, count.records, count.rejected, count.unaccounted, noted.role, noted.stamp],
+             count.lines, records, count.rejected, count.unaccounted, noted.role, noted.stamp, count.records - records],
         )  # fmt: skip
         con.execute("commit")
     except BaseException:

@@ -64,7 +64,7 @@ def load_object(con: duckdb.DuckDBPyConnection, project: Project, source: Source
     loaded_now = False
     try:
         if source.database:
-            loaded_now = load_query(con, source, name, day, lambda: forget_day(con, source, name, day))
+            loaded_now = load_query(con, project, source, name, day, lambda: forget_day(con, source, name, day))
         else:
             for one, parts in find_history(project, source, name, day).items():
                 loaded_now |= _load_day(con, project, source, name, one, parts, problems)

@@ -4,6 +4,7 @@ from datetime import date
 
 import duckdb
 
+from crm_quality.ingest.cells import cell_text, translated
 from crm_quality.ingest.raw import header_of, state_since
 from crm_quality.sources.headers import find, resolve
 from crm_quality.sources.layout import HEADER_IN_FORMULA, Column, Format, Mapping, Source, canonical
@@ -271,34 +272,9 @@ def _value(reference: str, nulls: tuple[str, ...]) -> str:
     return f"case when trim({reference}) not in ({', '.join(map(literal, nulls))}) then {reference} end"
 
 
-def cell_text(spec: Column, values: list[str]) -> str:
-    """The text of a column, made of the columns of its headers, as SQL."""
-    if spec.constant is not None:
-        return literal(spec.constant)
-    if spec.formula is not None:
-        return f"nullif(concat_ws(' ', {', '.join(values)}), '')"
-    joined = values[0] if len(values) == 1 else f"concat_ws({literal(spec.join)}, {', '.join(values)})"
-    return f"nullif({_translated(spec, joined)}, '')"
-
-
-def _translated(spec: Column, text: str) -> str:
-    """`extract`, `remove` and `values` of a column, applied to a text."""
-    if spec.extract:
-        text = f"regexp_extract({text}, {literal(spec.extract)})"
-    if spec.remove:
-        text = f"regexp_replace({text}, {literal(spec.remove)}, '', 'g')"
-    if not spec.values:
-        return text
-    results = {old: "null" if new is None else literal(new) for old, new in spec.values.items()}
-    rest = results.pop("*", text)
-    results.setdefault("", "null")
-    cases = " ".join(f"when {literal(old)} then {new}" for old, new in results.items())
-    return f"case coalesce(trim({text}), '') {cases} else {rest} end"
-
-
 def _formula(spec: Column, values: list[str], kind: str, shape: Format) -> str:
     """Arithmetic over numbers in the dialect of the source; NULL where one of them is missing or unreadable."""
-    numbers = iter(f"({_number(_translated(spec, value), 'number', shape)})::double" for value in values)
+    numbers = iter(f"({_number(translated(spec, value), 'number', shape)})::double" for value in values)
     arithmetic = HEADER_IN_FORMULA.sub(lambda _: next(numbers), spec.formula or "")
     return f"try_cast(round({arithmetic}, 4) as {_TYPES[kind]})"
 

@@ -23,7 +23,7 @@ from tests.end_to_end.conftest import Ran
 from tests.pipeline import run_tables
 
 SECRET = "a secret of the data protection officer"
-# Logs of what happened are not undone; run ids differ from run to run.
+# Logs of what happened are not undone; run ids differ from run to run, and hygiene needs the checks that are left out here.
 LOGS = ("golden.customer_id_event",)
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -43,7 +43,7 @@ def golden_and_marts(folder: Path) -> Rows:
     for schema, name in tables:
         if f"{schema}.{name}" not in LOGS:
             found[f"{schema}.{name}"] = query(
-                folder, f"select columns(c -> c <> 'run_id') from {schema}.{name} order by all"
+                folder, f"select columns(c -> c not in ('run_id', 'hygiene')) from {schema}.{name} order by all"
             )
     return found
 
@@ -75,7 +75,14 @@ def story(sample: Ran, tmp_path_factory: pytest.TempPathFactory) -> Story:
     told.pairs = strangers(folder)
     for left, right in told.pairs:
         decisions.append(log, Decision("must_link", "wang", "the same, I thought", left, right))
-    override = Decision("field_override", "wang", "as she said", told.pairs[0][0], field="email", value="=1+1")
+    person = query(
+        folder,
+        """select source_system, source_object, source_id from golden.customer_xref
+        inner join golden.customer using (customer_id)
+        where record_count = 1 and source_object = 'Contact' and email is not null and ghost_verdict = 'real'
+        order by source_id limit 1""",
+    )[0]
+    override = Decision("field_override", "wang", "as she said", person, field="email", value="=1+1")
     decisions.append(log, override)
     run_tables(folder)
     told.ids_when_merged = {
@@ -125,7 +132,6 @@ def test_an_unmerge_restores_every_golden_and_marts_row_as_if_the_merge_had_neve
 
 
 def test_a_steward_s_value_that_a_spreadsheet_would_take_for_a_formula_is_held_back(story: Story):
-    system, _, source_id = story.pairs[0][0]
     assert not [
         change
         for told in story.told_when_merged.values()
@@ -135,7 +141,6 @@ def test_a_steward_s_value_that_a_spreadsheet_would_take_for_a_formula_is_held_b
     ]
     reasons = [reason for told in story.told_when_merged.values() for reason in told.held_back]
     assert "correction: a spreadsheet would take the value for a formula" in reasons
-    assert system and source_id
 
 
 def test_update_files_have_the_system_s_own_headers_encoding_and_delimiter(story: Story):
@@ -267,13 +272,10 @@ def test_a_forgotten_person_stands_in_no_file_of_the_project(returned: Story):
 def test_forgetting_one_person_leaves_the_rows_of_all_others_as_they_were(returned: Story):
     for name, rows in returned.after_forgetting.items():
         before = returned.unmerged[name]
-        assert set(rows) <= set(before), name
-        if name == "golden.customer":
-            assert len(before) - len(rows) == 1
-        if name == "golden.customer_relation":
-            continue
-        gone = set(before) - set(rows)
+        left, gone = set(map(str, rows)), set(map(str, before)) - set(map(str, rows))
+        assert left <= set(map(str, before)), name
         assert all(returned.person["id"] in row for row in gone), name
+    assert len(returned.unmerged["golden.customer"]) - len(returned.after_forgetting["golden.customer"]) == 1
 
 
 def test_the_next_run_does_not_bring_a_forgotten_person_back(returned: Story):

@@ -41,6 +41,8 @@ TABLES: dict[str, dict[str, str]] = {
         "full_name": "varchar",
         "given_name": "varchar",
         "family_name": "varchar",
+        "given_key": "varchar",
+        "family_key": "varchar",
         "company_name": "varchar",
         "company_legal_form": "varchar",
         "name_problem": "varchar",

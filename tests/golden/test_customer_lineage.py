@@ -153,6 +153,15 @@ def test_an_address_that_bounced_gives_way_to_one_that_did_not() -> None:
     assert found["email"]["value"] == "new@a.com"
 
 
+def test_an_address_that_spells_its_owner_s_name_beats_one_with_a_slip_of_the_keyboard() -> None:
+    keys = {"given_key": "mary", "family_key": "allen"}
+    found = lineage(
+        record("1", source_system="erp", email="mary.alllen@a.com", **keys),
+        record("2", email="mary.allen@a.com", **keys),
+    )["email"]
+    assert (found["value"], found["rule"]) == ("mary.allen@a.com", "verified")
+
+
 def test_a_ghost_feeds_no_field() -> None:
     found = lineage(
         record(

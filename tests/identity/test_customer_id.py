@@ -101,6 +101,16 @@ def test_what_is_unmerged_gets_its_old_ids_back(con: duckdb.DuckDBPyConnection, 
     assert redirects(con) == {}
 
 
+def test_of_two_customers_with_as_many_records_each_gets_its_own_id_back_on_the_same_day(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    first = assign(con, [["a", "c"], ["b", "d"]])
+    publish(con, "2026-11-21")
+    assign(con, [["a", "b", "c", "d"]])
+    publish(con, "2026-11-21")
+    assert assign(con, [["a", "c"], ["b", "d"]]) == first
+
+
 def _back(holder: str, old: str) -> list[tuple[str, tuple[str, str | None]]]:
     return [("restore", (old, None)), ("split", (holder, old))]
 
