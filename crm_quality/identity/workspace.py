@@ -69,11 +69,10 @@ def prepare_input(
     (join_key_l, join_key_r), where only the records of these pairs are wanted.
     """
     prepared = f"{table}_input"
-    con.execute(
-        f"create or replace table {schema}.wanted as"
-        + (f" select join_key_l as record_number from {pairs} union select join_key_r from {pairs}" if pairs else "")
-        + ("" if pairs else f" select record_number from {table}")
-    )
+    wanted = f"select record_number from {table}"
+    if pairs:
+        wanted = f"select join_key_l as record_number from {pairs} union select join_key_r from {pairs}"
+    con.execute(f"create or replace table {schema}.wanted as {wanted}")
     vectors, vector_join = "", ""
     if kind.has_name_tokens:
         build_unit_weights(con, schema, stored)
