@@ -47,6 +47,9 @@ _COMMENTS = {
     "risk_band": "low, medium from 0.4, high from 0.7",
     "top_reason": "what raises (below one half: lowers) the probability most, with its value",
     "model_version": "the model",
+    "monthly_amount": "what the contract brings a month, as its table says; empty where the settings name no column",
+    "renewal_value": "expected of the coming twelve months: twelve times monthly_amount, less value_at_risk",
+    "value_at_risk": "twelve times monthly_amount times churn_probability; both empty for a contract already cancelled",
 }
 
 
@@ -58,7 +61,8 @@ def build_contract_churn(con: duckdb.DuckDBPyConnection, settings: ContractSetti
     """
     con.execute(
         "create or replace table marts.contract_churn (contract_id varchar, customer_id varchar, as_of_date date, "
-        "has_churned boolean, churn_probability double, risk_band varchar, top_reason varchar, model_version varchar)"
+        "has_churned boolean, churn_probability double, risk_band varchar, top_reason varchar, model_version varchar, "
+        "monthly_amount double, renewal_value double, value_at_risk double)"
     )
     con.execute(
         "comment on table marts.contract_churn is 'How likely a customer under contract cancels it; the contracts are in "
@@ -69,24 +73,28 @@ def build_contract_churn(con: duckdb.DuckDBPyConnection, settings: ContractSetti
     backtest.start(con, MODEL)
     if settings is None:
         return 0
-    contracts, churned, features = _read(con, settings, folder / settings.file)
+    contracts, churned, features, amounts = _read(con, settings, folder / settings.file)
     probability, plain = _cross_validated(features, churned)
     published = _test(con, churned, probability, plain)
     if published:
-        _write(con, settings, contracts, churned, probability, _reasons(features, churned, probability))
+        reasons = _reasons(features, churned, probability)
+        _write(con, settings, contracts, amounts, churned, probability, reasons)
     return len(contracts)
 
 
 def _read(
     con: duckdb.DuckDBPyConnection, settings: ContractSettings, file: Path
-) -> tuple[pd.Series[str], NDArray[np.int64], pd.DataFrame]:
-    """Contract ids, 0 or 1 for cancelled, and features: numbers, and words as categories."""
+) -> tuple[pd.Series[str], NDArray[np.int64], pd.DataFrame, pd.Series[float]]:
+    """Contract ids, 0 or 1 for cancelled, features (numbers, and words as categories), and amounts a month."""
+    import pandas as pd
+
     if not file.is_file():
         raise CrmQualityError(f"{file}: no such file; contracts.file names it in the settings")
     reader = "read_parquet($file)" if file.suffix == ".parquet" else "read_csv($file, all_varchar = true)"
     con.execute(f"create or replace temp table contract as from {reader}", {"file": str(file)})
     present = [name for name, *_ in con.execute("describe contract").fetchall()]
-    missing = {settings.id, settings.churned, *settings.ignore} - set(present)
+    amount = {settings.amount} if settings.amount else set()
+    missing = {settings.id, settings.churned, *settings.ignore, *amount} - set(present)
     if missing:
         raise CrmQualityError(f"{file}: no column {', '.join(sorted(missing))}; it has {', '.join(present)}")
     table = con.execute(f"select * from contract order by md5({quoted(settings.id)}), {quoted(settings.id)}").df()
@@ -98,7 +106,10 @@ def _read(
             f"at least {FOLDS * 10} of either kind are needed. Is contracts.churned_value right?"
         )
     left = [name for name in present if name not in {settings.id, settings.churned, *settings.ignore}]
-    return table[settings.id].astype(str), churned, _features(table[left])
+    amounts = (
+        pd.to_numeric(table[settings.amount], errors="coerce") if settings.amount else pd.Series(np.nan, table.index)
+    )
+    return table[settings.id].astype(str), churned, _features(table[left]), amounts.astype("float64")
 
 
 def _features(table: pd.DataFrame) -> pd.DataFrame:
@@ -180,6 +191,7 @@ def _write(
     con: duckdb.DuckDBPyConnection,
     settings: ContractSettings,
     contracts: pd.Series[str],
+    amounts: pd.Series[float],
     churned: NDArray[np.int64],
     probability: NDArray[np.float64],
     reasons: list[str],
@@ -187,7 +199,13 @@ def _write(
     import pandas as pd
 
     scored = pd.DataFrame(
-        {"contract_id": contracts, "churned": churned, "probability": probability.round(6), "reason": reasons}
+        {
+            "contract_id": contracts,
+            "churned": churned,
+            "probability": probability.round(6),
+            "reason": reasons,
+            "amount": amounts,
+        }
     )
     con.register("scored", scored)
     con.execute(
@@ -195,7 +213,10 @@ def _write(
         insert into marts.contract_churn
         select contract_id, xref.customer_id, run.extract_date, churned = 1, probability,
             case when probability >= 0.7 then 'high' when probability >= 0.4 then 'medium' else 'low' end,
-            reason, $model
+            reason, $model,
+            case when not isnan(amount) then amount end as monthly,
+            case when churned = 0 then round(12 * monthly * (1 - probability), 2) end,
+            case when churned = 0 then round(12 * monthly * probability, 2) end
         from scored
         cross join meta.current_run as run
         left join (

@@ -15,7 +15,7 @@
 -- quality_score            completeness times share of valid contacts
 -- first_seen_at            when the first of its records was created
 -- last_activity_at         last activity
--- related_customers        employers, parents, subsidiaries, contacts and household members
+-- related_customers        employers, parents, subsidiaries, contacts and household members; 0 for a ghost
 -- orders                   days with an order in the main currency
 -- first_ordered_on         day of the first order in the main currency
 -- last_ordered_on          day of the last one
@@ -41,6 +41,8 @@
 -- points_balance           loyalty points left
 -- loyalty_tier             loyalty tier
 -- referrals                customers they brought who bought
+-- recommended_product      what they are likely to buy next that they never bought
+-- main_theme               what they talked about most within a year
 with child as (
     select
         customer_id,
@@ -57,15 +59,19 @@ with child as (
     group by customer_id
 ),
 
-related as (
-    select customer_id, count(*) as related_customers
-    from (
-        select customer_id, related_customer_id from golden.customer_relation
-        union
-        select related_customer_id as customer_id, customer_id as related_customer_id from golden.customer_relation
-    ) as relation
-    where customer_id <> related_customer_id
-    group by customer_id
+offer as (
+    select customer_id, coalesce(product_name, product_source_id) as product
+    from marts.product_recommendation
+    where place = 1
+),
+
+topic as (
+    select customer_id, theme
+    from marts.customer_theme
+    where mentions_365 > 0
+    qualify row_number() over (
+        partition by customer_id order by mentions_365 desc, last_mentioned_on desc, theme
+    ) = 1
 ),
 
 referrer as (
@@ -91,7 +97,7 @@ select
     customer.quality_score,
     customer.first_seen_at,
     customer.last_activity_at,
-    coalesce(related.related_customers, 0) as related_customers,
+    coalesce(segment.related_customers, 0) as related_customers,
     coalesce(summary.frequency + 1, 0) as orders,
     cast(summary.as_of_date - cast(summary.tenure_days as integer) as date) as first_ordered_on,
     cast(summary.as_of_date - cast(summary.tenure_days - summary.recency_days as integer) as date) as last_ordered_on,
@@ -116,9 +122,10 @@ select
     engagement.preferred_time,
     loyalty.balance as points_balance,
     loyalty.tier as loyalty_tier,
-    coalesce(referrer.referrals, 0) as referrals
+    coalesce(referrer.referrals, 0) as referrals,
+    offer.product as recommended_product,
+    topic.theme as main_theme
 from golden.customer as customer
-left join related on customer.customer_id = related.customer_id
 left join marts.purchase_summary as summary on customer.customer_id = summary.customer_id
 left join child on customer.customer_id = child.customer_id
 left join marts.customer_engagement as engagement on customer.customer_id = engagement.customer_id
@@ -127,3 +134,5 @@ left join marts.churn_risk as risk on customer.customer_id = risk.customer_id
 left join marts.customer_segment as segment on customer.customer_id = segment.customer_id
 left join marts.loyalty_account as loyalty on customer.customer_id = loyalty.customer_id
 left join referrer on customer.customer_id = referrer.customer_id
+left join offer on customer.customer_id = offer.customer_id
+left join topic on customer.customer_id = topic.customer_id

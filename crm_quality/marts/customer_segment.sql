@@ -8,6 +8,7 @@
 -- rfm_segment       the segment of these scores
 -- tier              tier by spend, tenure and complexity
 -- complexity        kinds of records plus related customers
+-- related_customers  employers, parents, subsidiaries, contacts and household members
 -- spend_rank        share of buyers of its kind and currency who spent less
 -- lifecycle_stage   lead, prospect, new, active, loyal, at risk, lost or won back
 -- previous_stage    the stage before; empty where there was none
@@ -76,6 +77,7 @@ known as (
         buyer.f_score,
         buyer.m_score,
         buyer.spend_rank,
+        coalesce(related.related, 0) as related_customers,
         coalesce(kinds.kinds, 0) + coalesce(related.related, 0) as complexity,
         case
             when buyer.customer_id is null and opportunity.customer_id is not null then 'prospect'
@@ -128,6 +130,7 @@ select
     rfm.segment as rfm_segment,
     tier.tier,
     known.complexity,
+    known.related_customers,
     round(cast(known.spend_rank as double), 4) as spend_rank,
     known.lifecycle_stage,
     case

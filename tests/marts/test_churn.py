@@ -18,7 +18,11 @@ from tests.golden.scenario import on_day, rows
 from tests.marts.scenario import EXTRACT_DATE, bought, build, population, warehouse
 
 TELCO = ContractSettings(
-    file="telco_churn_ibm/Telco-Customer-Churn.csv", id="customerID", churned="Churn", churned_value="Yes"
+    file="telco_churn_ibm/Telco-Customer-Churn.csv",
+    id="customerID",
+    churned="Churn",
+    churned_value="Yes",
+    amount="MonthlyCharges",
 )
 
 
@@ -139,6 +143,10 @@ def test_churn_of_telephone_contracts_is_told_in_cross_validation_and_calibrated
     found = rows(contracts, "from marts.contract_churn where contract_id = '7590-VHVEG'")
     assert found[0]["has_churned"] is False
     assert ": " in found[0]["top_reason"]
+    assert found[0]["monthly_amount"] == 29.85
+    assert found[0]["renewal_value"] + found[0]["value_at_risk"] == pytest.approx(12 * 29.85, abs=0.011)
+    gone = rows(contracts, "from marts.contract_churn where has_churned")
+    assert {row["value_at_risk"] for row in gone} == {None}
 
 
 def test_a_project_without_contracts_has_an_empty_table(contracts: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from crm_quality.errors import CrmQualityError
+from crm_quality.marts.recommendation import build_recommendations
 from crm_quality.marts.segments import build_customer_tag, load_segments, write_segments
 from tests.golden.scenario import Row, build, fill, insert, record, rows, warehouse
 from tests.marts.scenario import EXTRACT_DATE, order, value
@@ -112,7 +113,8 @@ def shop() -> Iterator[duckdb.DuckDBPyConnection]:
         build(con, "golden.customer_relation", "marts.customer_order", "marts.purchase_summary")
         value(con)
         build(con, "marts.customer_timeline", "marts.customer_engagement", "marts.loyalty_account", "marts.referral")
-        build(con, "marts.customer_segment", "marts.customer_360", "marts.customer_theme")
+        build_recommendations(con)
+        build(con, "marts.customer_segment", "marts.customer_theme", "marts.customer_360")
         yield con
 
 
@@ -173,6 +175,7 @@ def test_the_wide_table_has_a_row_for_everybody(shop: duckdb.DuckDBPyConnection)
     assert set(found) == {"loyal", "back", "brought", "prospect", "lead", "ghost"}
     assert (found["loyal"]["orders"], found["loyal"]["last_ordered_on"]) == (7, ago(1))
     assert (found["prospect"]["open_opportunities"], found["prospect"]["orders"]) == (1, 0)
+    assert (found["loyal"]["main_theme"], found["loyal"]["recommended_product"]) == ("delivery", None)
     assert (found["loyal"]["referrals"], found["loyal"]["loyalty_tier"]) == (1, "silver")
 
 
