@@ -142,7 +142,7 @@ _COMMENTS = {
             "p": "Gamma-Gamma: shape of the amounts of one customer",
             "q": "Gamma-Gamma: shape of the amounts over customers",
             "v": "Gamma-Gamma: scale of the amounts, in the currency",
-            "remark": "why a model is a substitute",
+            "remark": "why a model is a substitute, or was not tested",
         },
     ),
 }
@@ -242,7 +242,7 @@ def _last_good(con: duckdb.DuckDBPyConnection, party_type: str) -> _Models | Non
     """The models of the last publish, if they were the party type's own."""
     found = con.execute(
         """
-        select fitted_on, r, alpha, a, b, p, q, v / typical_amount
+        select fitted_on, remark, r, alpha, a, b, p, q, v / typical_amount
         from previous.purchase_model
         where party_type = ? and model_version = ? and fitted_on is not null
         order by customers desc, currency limit 1
@@ -251,9 +251,9 @@ def _last_good(con: duckdb.DuckDBPyConnection, party_type: str) -> _Models | Non
     ).fetchone()
     if found is None:
         return None
-    fitted_on, r, alpha, a, b, p, q, v = found
+    fitted_on, remark, r, alpha, a, b, p, q, v = found
     purchases = purchases_of({"r": r, "alpha": alpha, "a": a, "b": b})
-    return _Models(purchases, values_of({"p": p, "q": q, "v": float(f"{v:.6g}")}), fitted_on)
+    return _Models(purchases, values_of({"p": p, "q": q, "v": float(f"{v:.6g}")}), fitted_on, remark)
 
 
 def _still_fits(models: _Models, customers: pd.DataFrame) -> bool:

@@ -59,7 +59,7 @@ TABLES: dict[str, dict[str, str]] = {
     "marts.purchase_model": {
         "party_type": "varchar", "currency": "varchar", "fitted_on": "date", "model_version": "varchar",
         "customers": "bigint", "typical_amount": "double", "r": "double", "alpha": "double", "a": "double",
-        "b": "double", "p": "double", "q": "double", "v": "double",
+        "b": "double", "p": "double", "q": "double", "v": "double", "remark": "varchar",
     },
     "marts.model_backtest": {
         "model": "varchar", "as_of_date": "date", "horizon_days": "integer", "metric": "varchar", "bucket": "integer",
