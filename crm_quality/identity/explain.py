@@ -35,15 +35,15 @@ _PERSONAL = {
     "phone": "same mobile",
 }
 # Where a person lives or works is no second evidence: namesakes live in one city and work for one company.
-_IDENTIFYING = {**_PERSONAL, "phone": "similar phone", "address": "partly the same address"}
+_IDENTIFYING = {**_PERSONAL, "phone": CUT_SHORT, "address": "partly the same address"}
 
 
 def weigh(kind: Kind, settings: dict[str, Any], scored: str, *, shared_mobiles: float, is_strict: bool) -> str:
     """SELECT of record_number_l, record_number_r, match_weight, reason, match_key, waterfall over scored pairs.
 
     The model's weight is lowered where it counts on what does not identify: see the rules of `_person_weight` and
-    `_organisation_weight`. `shared_mobiles`: see `mobile.shared_mobiles`. `is_strict`: a
-    precision is to be kept; else, of persons, only those who are others beyond doubt are held apart.
+    `_organisation_weight`. `shared_mobiles`: see `mobile.shared_mobiles`. `is_strict`: a precision is to be kept;
+    else, of persons, only those who are others beyond doubt are held apart.
     """
     used = {str(comparison["output_column_name"]): comparison for comparison in settings["comparisons"]}
     evidence = [item for item in kind.evidence if item.name in used]

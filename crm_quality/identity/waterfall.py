@@ -32,7 +32,8 @@ def waterfall(evidence: list[Evidence], settings: dict[str, Any], rare: set[str]
         summed.append(f"coalesce({bits}, 0)")
     rest = f"{weight} - ({' + '.join(summed)})"
     steps.append(
-        f"case when abs({rest}) >= 0.01 then {_step(repr('held back'), repr('too little that identifies'), rest)} end"
+        f"case when {rest} <= -0.01 then {_step(repr('held back'), repr('too little that identifies'), rest)}"
+        f" when {rest} >= 0.01 then {_step(repr('moved'), repr('one move changes all of an address'), rest)} end"
     )
     return (
         f"case when {weight} between {LEAST_WEIGHT} and {LARGEST_WEIGHT}"
