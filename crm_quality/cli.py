@@ -251,13 +251,14 @@ def audit(
     """Let people verify a random sample, drawn by risk, and estimate how much is true; without options: the estimates."""
     from crm_quality.quality import audit as audits
     from crm_quality.quality.audit_accuracy import estimate
+    from crm_quality.quality.audit_draw import draw
     from crm_quality.quality.audit_workbook import read_workbook, verdicts, write_audit
 
     opened = open_project(project)
     if to and read:
         raise CrmQualityError("audit: give --to or --read, not both")
     if to:
-        drawn = audits.keep(opened.audits, audits.draw(opened.golden, table, records))
+        drawn = audits.keep(opened.audits, draw(opened.golden, table, records))
         write_audit(drawn, to)
         typer.echo(f"{to}: {len({item.key for item in drawn.items}):,} records, {len(drawn.items):,} values to verify.")
         typer.echo(f"Then: crm-quality audit --read {to} --by NAME --project {project}")

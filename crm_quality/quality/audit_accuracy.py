@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from crm_quality.quality.audit import ALL_FIELDS, AUDITED, Audit, Stratum, load, values_query
+from crm_quality.quality.audit import ALL_FIELDS, Audit, Stratum, load
+from crm_quality.quality.audit_draw import AUDITED, values_query
 from crm_quality.warehouse import literal
 
 CONFIDENCE = 0.95

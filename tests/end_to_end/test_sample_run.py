@@ -14,8 +14,9 @@ import duckdb
 from rich.console import Console
 
 from crm_quality.project import open_project
-from crm_quality.quality.audit import Verdict, draw
+from crm_quality.quality.audit import Verdict
 from crm_quality.quality.audit_accuracy import estimate
+from crm_quality.quality.audit_draw import draw
 from crm_quality.sample import generate
 from crm_quality.sources.layout import layouts
 from crm_quality.summary import print_summary

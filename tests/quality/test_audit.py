@@ -14,8 +14,9 @@ from scipy.stats import binomtest
 
 from crm_quality.errors import CrmQualityError
 from crm_quality.quality import audit as audits
-from crm_quality.quality.audit import Audit, Item, Stratum, Verdict, allocate, draw
+from crm_quality.quality.audit import Audit, Item, Stratum, Verdict
 from crm_quality.quality.audit_accuracy import Sampled, build_audit_tables, estimate, stratified_interval
+from crm_quality.quality.audit_draw import allocate, draw
 from crm_quality.quality.audit_workbook import read_workbook, verdicts, write_audit
 from crm_quality.quality.run import create_result_tables
 
