@@ -14,6 +14,7 @@ from crm_quality.marts.segments import load_segments, write_segments
 from crm_quality.project import Project
 from crm_quality.publish.previous import attach_previous
 from crm_quality.sources.layout import Source
+from crm_quality.warehouse import scalar
 
 _TABLES = """
 create schema if not exists meta;
@@ -84,10 +85,11 @@ def begin(
 
 
 def end(con: duckdb.DuckDBPyConnection, run: Run) -> None:
-    """Note a run that did not publish as failed, unless it was only to load; one that did has said so itself."""
+    """Note a run that did not publish as failed, unless it was only to load and did; one that did has said so itself."""
+    files = scalar(con, "select count(*) from meta.loaded_file where extract_date = ?", [run.extract_date])
     con.execute(
         "update meta.run set status = ?, finished_at = now() where run_id = ? and status = 'running'",
-        ["loaded" if run.loads_only else "failed", run.run_id],
+        ["loaded" if run.loads_only and files else "failed", run.run_id],
     )
 
 

@@ -48,3 +48,5 @@ def test_a_day_without_files_fails_its_partition_with_the_reason(loaded):
     assert not result.success
     (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
     assert "no file 'customers*.csv'" in failure.event_specific_data.error.cause.message
+    with open_warehouse(loaded, "test") as con:
+        assert con.sql("select status from meta.run").fetchall() == [("failed",)]
