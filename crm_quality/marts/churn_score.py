@@ -37,7 +37,7 @@ ORIGINS = 2
 # Days from which customers are learnt, per origin.
 CUTOFFS = 4
 # More customers than this make the model no better, only slower.
-MAX_CUSTOMERS = 30_000
+MAX_CUSTOMERS = 10_000
 
 _TABLE = """
 create or replace table marts.churn_score (

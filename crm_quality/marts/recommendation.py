@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 MODEL = "recommendation"
 VERSION = "tf-idf neighbours 1"
 RECOMMENDED = 5
-NEIGHBOURS = 200
+NEIGHBOURS = 50
 RELATED_SHOWN = 10
 HORIZONS = (180, 90, 30)
 ORIGINS = 2
 # Fewer customers who bought something new say nothing of a hit rate.
 MIN_TESTED = 50
-MAX_TESTED = 10_000
+MAX_TESTED = 2_000
 
 _TABLES = {
     "product_affinity": (
