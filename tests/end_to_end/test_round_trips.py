@@ -68,6 +68,8 @@ class Story:
 def story(sample: Ran, tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("story") / "project"
     shutil.copytree(sample.project.folder, folder, symlinks=True)
+    with (folder / "crm_quality.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("keep_versions: 2\n")
     log = open_project(folder).decisions
     told = Story(folder, golden_and_marts(folder))
 
