@@ -23,7 +23,7 @@ TYPICAL_WEIGHTS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "person": {
         **_SHARED,
         "name": {
-            "same name": 11, "same name but for a slip or the order": 10, "name that sounds the same": 9,
+            "same name": 11, "same name but for a slip or the order": 10, "name that sounds the same": 9, "same name but for a nickname": 9,
             "similar name": 8, "one character of the name differs": 6, "same family name, similar given name": 6,
             "one name is the same, the other missing": 4, "same given name, other family name": 0.5,
             "same family name, other given name": -0.5, "different name": -4,
@@ -36,7 +36,8 @@ TYPICAL_WEIGHTS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
             "same e-mail": 14, "same e-mail name": 10, "similar e-mail": 9, "similar e-mail name": 7, "different e-mail": -2,
         },
         "phone": {
-            "same mobile": 14, "same phone": 11, "similar phone": 9, "same phone, but different mobile": 8,
+            "same mobile": 14, "same phone": 11, "similar phone": 9, "phone that begins the same, cut short": 8,
+            "same phone, but different mobile": 8,
             "different phone": -2, "different mobile": -3,
         },
         "gender": {"same gender": 0.9, "different gender": -3},
