@@ -70,8 +70,9 @@ def test_a_first_run_publishes_every_table_of_the_contract_with_rows(sample):
     with published(sample) as con:
         for table, columns in CONTRACT.items():
             con.sql(f"select {columns} from {table}")
-        for table in set(CONTRACT) - {"quality.rejected_line"}:
-            assert con.sql(f"select count(*) from {table}").fetchone() != (0,), table
+        # So small a company may leave nothing to reject or to doubt.
+        for table in set(CONTRACT) - {"quality.rejected_line", "identity.review_queue"}:
+            assert con.execute(f"select count(*) from {table}").fetchone() != (0,), table
     assert (sample.project.published / "data_docs" / "index.html").is_file()
 
 
