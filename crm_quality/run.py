@@ -8,7 +8,7 @@ import duckdb
 from crm_quality import __version__, decisions
 from crm_quality.errors import CrmQualityError
 from crm_quality.golden.survivorship import load_policy
-from crm_quality.ingest import raw, staging
+from crm_quality.ingest import raw, staging, suppression
 from crm_quality.ingest.files import extract_dates, newest_date
 from crm_quality.marts.segments import load_segments, write_segments
 from crm_quality.project import Project
@@ -48,8 +48,11 @@ def begin(
 
     A run that only loads an old day into raw publishes nothing, so it may be of any day.
 
-    Raises CrmQualityError when a later day is published already, SourceError when there is no extract.
+    Raises CrmQualityError when a later day is published already or the key to the suppression list is missing or
+    another one, SourceError when there is no extract.
     """
+    if project.suppressed.exists():
+        suppression.read(project)
     con.execute(_TABLES + raw.TABLES + staging.TABLES)
     day = day or newest_date(project, sources)
     latest = attach_previous(con, project)

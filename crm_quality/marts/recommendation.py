@@ -40,7 +40,7 @@ MAX_CELLS = 10_000_000
 
 _TABLES = {
     "product_affinity": (
-        "Products that go together: bought by the same customers, more than each sells anyway. The nearest "
+        "Products of one system that go together: bought by the same customers, more than each sells anyway. The nearest "
         f"{RELATED_SHOWN} of each product.",
         {
             "source_system": ("varchar", "system of the products"),
@@ -182,6 +182,7 @@ def _baskets(con: duckdb.DuckDBPyConnection, until: date) -> Baskets:
 
 
 def _fit(baskets: Baskets) -> Any:
+    import scipy.sparse as sp
     from implicit.nearest_neighbours import TFIDFRecommender
     from implicit.utils import ParameterWarning
 
@@ -190,6 +191,11 @@ def _fit(baskets: Baskets) -> Any:
         # The library weighs its own form of the matrix, and warns of the conversion that it makes for that.
         warnings.simplefilter("ignore", ParameterWarning)
         model.fit(baskets.times, show_progress=False)
+    # Two systems that sell the same article call it by two ids: it would go best with itself.
+    pairs = model.similarity.tocoo()
+    systems = np.array([product.partition(chr(31))[0] for product in baskets.products])
+    own = systems[pairs.row] == systems[pairs.col]
+    model.similarity = sp.csr_matrix((pairs.data[own], (pairs.row[own], pairs.col[own])), shape=pairs.shape)
     return model
 
 

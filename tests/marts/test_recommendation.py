@@ -84,6 +84,20 @@ def test_products_of_one_trade_go_together() -> None:
             assert row["customers"] > 0
 
 
+def test_the_article_that_two_systems_sell_does_not_go_with_itself() -> None:
+    with warehouse() as con:
+        bought_lines(con, gardeners_and_plumbers())
+        con.execute(
+            "insert into marts.customer_order select * replace ('shop' as source_system) from marts.customer_order"
+        )
+        con.execute("insert into core.order_line select * replace ('shop' as source_system) from core.order_line")
+        build_recommendations(con)
+        found = rows(con, "from marts.product_affinity")
+    assert {row["source_system"] for row in found} == {"erp", "shop"}
+    assert not [row for row in found if row["product_source_id"] == row["related_product_source_id"]]
+    assert len({tuple(row.values())[:3] for row in found}) == len(found)
+
+
 def test_nothing_is_recommended_where_it_finds_no_more_than_what_sells_best_and_it_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
