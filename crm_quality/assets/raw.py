@@ -96,11 +96,6 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
     return asset
 
 
-def _origin(source_object: SourceObject) -> str:
-    patterns = source_object.files + source_object.increments + source_object.deletes
-    return "the answer to its query" if source_object.query else f"`{'`, `'.join(patterns)}`"
-
-
 def outcomes_of(report: LoadReport, table: str, required: bool) -> list[CheckOutcome]:
     """The checks of a load."""
     prefix = table.replace(".", "_", 1)
