@@ -13,7 +13,7 @@ from crm_quality.ingest.raw import load_object
 from crm_quality.ingest.staging import build_staging
 from crm_quality.project import Project, open_project
 from crm_quality.publish.versions import publish
-from crm_quality.quality.run import forget_other_results
+from crm_quality.quality.results import forget_other_results
 from crm_quality.run import count_run
 from crm_quality.sources.layout import canonical, load_sources
 from crm_quality.sql_model import load_models

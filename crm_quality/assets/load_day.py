@@ -10,7 +10,7 @@ from crm_quality.errors import SourceError
 from crm_quality.ingest.files import extract_dates
 from crm_quality.ingest.raw import load_object
 from crm_quality.project import Project
-from crm_quality.quality.run import record_check
+from crm_quality.quality.results import record_check
 from crm_quality.run import note_step
 from crm_quality.sources.layout import Source
 

@@ -9,13 +9,14 @@ from crm_quality.assets.lineage import lineage_metadata
 from crm_quality.assets.load_day import load_job
 from crm_quality.assets.python_tables import PYTHON_TABLES
 from crm_quality.assets.raw import raw_assets, raw_name
-from crm_quality.assets.results import RESULTS, published_asset, results_asset
+from crm_quality.assets.results import published_asset, results_asset
 from crm_quality.assets.table import table_asset
 from crm_quality.assets.warehouse import NIGHTLY_JOB, OpenRun, warehouse_resource
 from crm_quality.errors import CrmQualityError
 from crm_quality.ingest.files import find_files, newest_date
 from crm_quality.ingest.staging import build_staging
 from crm_quality.project import Project
+from crm_quality.quality.results import RESULT_TABLES
 from crm_quality.quality.suites import Suite, project_suites
 from crm_quality.sources.layout import Source, canonical, load_sources
 from crm_quality.sql_model import SqlModel, load_models, tables_read
@@ -64,7 +65,7 @@ def build_definitions(project: Project) -> dg.Definitions:
 
 def _made_from_results(tables: list[dg.AssetsDefinition]) -> set[str]:
     """The tables that are made from results of checks, and those made from them: the checks come before."""
-    found = {f"quality.{table}" for table in RESULTS}
+    found = {f"quality.{table}" for table in RESULT_TABLES}
     while True:
         more = {
             ".".join(asset.key.path)

@@ -1,16 +1,57 @@
 """One asset per source object. Does not belong here: reading files."""
 
 import time
+from dataclasses import dataclass
 
 import dagster as dg
 
 from crm_quality.assets.table import OWNERS, check_result, column_schema
 from crm_quality.assets.warehouse import OpenRun
 from crm_quality.ingest.raw import LoadReport, load_object
-from crm_quality.quality.run import CheckOutcome, record_check
+from crm_quality.quality.results import CheckOutcome, record_check
 from crm_quality.run import note_step
 from crm_quality.sources.layout import Source, SourceObject
 from crm_quality.warehouse import has_table
+
+
+@dataclass(frozen=True)
+class _Check:
+    """What a load is checked for; sql finds the lines, or the changes."""
+
+    dimension: str
+    description: str
+    why: str
+    sql: str = ""
+    counts_rejected: bool = False
+
+
+_CHECKS = {
+    "extract_is_usable": _Check(
+        "timeliness",
+        "The files are there, whole and with the mapped columns; every line is accounted for.",
+        "What is missing or cut off here is missing from every figure.",
+        counts_rejected=True,
+    ),
+    "no_line_is_rejected": _Check(
+        "validity",
+        "Every line of the files could be read. Rejected lines are in quality.rejected_line.",
+        "A line that cannot be read is a record that nobody sees.",
+        "select * from quality.rejected_line",
+        counts_rejected=True,
+    ),
+    "like_the_days_before": _Check(
+        "consistency",
+        "Columns, what they hold and the number of records are like on the last days. "
+        "Changes are in quality.extract_drift.",
+        "A source that changes its export changes what the figures mean.",
+        "select * from quality.extract_drift",
+    ),
+    "no_day_is_missing": _Check(
+        "timeliness",
+        "There is an extract of every day of the last month, since the first.",
+        "Changes of a day that never came are in no table; `days: weekdays` or `irregular` says what to expect.",
+    ),
+}
 
 
 def raw_assets(sources: list[Source]) -> list[dg.AssetsDefinition]:
@@ -36,29 +77,10 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
             + (f"Becomes {', '.join(source_object.maps)}." if source_object.maps else "Others look it up.")
         ),
         owners=[OWNERS["raw"]],
-        kinds={"duckdb", "csv"},
+        kinds={"duckdb"},
         check_specs=[
-            dg.AssetCheckSpec(
-                "extract_is_usable",
-                asset=["raw", table],
-                description="The files are there, whole and with the mapped columns; every line is accounted for.",
-            ),
-            dg.AssetCheckSpec(
-                "no_line_is_rejected",
-                asset=["raw", table],
-                description="Every line of the files could be read. Rejected lines are in quality.rejected_line.",
-            ),
-            dg.AssetCheckSpec(
-                "like_the_days_before",
-                asset=["raw", table],
-                description="Columns, what they hold and the number of records are like on the last days. "
-                "Changes are in quality.extract_drift.",
-            ),
-            dg.AssetCheckSpec(
-                "no_day_is_missing",
-                asset=["raw", table],
-                description="There is an extract of every day of the last month, since the first.",
-            ),
+            dg.AssetCheckSpec(name, asset=["raw", table], description=check.description)
+            for name, check in _CHECKS.items()
         ],
     )
     def asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[OpenRun]) -> dg.MaterializeResult:
@@ -98,63 +120,28 @@ def _raw_asset(source: Source, name: str, source_object: SourceObject) -> dg.Ass
 
 def outcomes_of(report: LoadReport, table: str, required: bool) -> list[CheckOutcome]:
     """The checks of a load."""
-    prefix = table.replace(".", "_", 1)
+    missing = ", ".join(map(str, report.missing_days))
+    found = {
+        "extract_is_usable": (not report.problems, report.unaccounted, "\n".join(report.problems)),
+        "no_line_is_rejected": (report.rejected == 0, report.rejected, ""),
+        "like_the_days_before": (not report.drift, len(report.drift), "\n".join(report.drift)),
+        "no_day_is_missing": (not missing, len(report.missing_days), f"No extract of {missing}" if missing else ""),
+    }
     return [
         CheckOutcome(
-            check_id=f"{prefix}__extract_is_usable",
+            check_id=f"{table.replace('.', '_', 1)}__{name}",
             table_name=table,
             column_name=None,
-            expectation="extract_is_usable",
-            dimension="timeliness",
-            severity="critical" if required else "warning",
-            success=not report.problems,
-            evaluated_rows=report.records + report.rejected,
-            failed_rows=report.unaccounted,
+            expectation=name,
+            dimension=_CHECKS[name].dimension,
+            severity="critical" if required and name == "extract_is_usable" else "warning",
+            success=success,
+            evaluated_rows=report.records + (report.rejected if _CHECKS[name].counts_rejected else 0),
+            failed_rows=failed,
             owner=OWNERS["raw"],
-            why="What is missing or cut off here is missing from every figure.",
-            error="\n".join(report.problems) or None,
-        ),
-        CheckOutcome(
-            check_id=f"{prefix}__no_line_is_rejected",
-            table_name=table,
-            column_name=None,
-            expectation="no_line_is_rejected",
-            dimension="validity",
-            severity="warning",
-            success=report.rejected == 0,
-            evaluated_rows=report.records + report.rejected,
-            failed_rows=report.rejected,
-            owner=OWNERS["raw"],
-            why="A line that cannot be read is a record that nobody sees.",
-            sql="select * from quality.rejected_line",
-        ),
-        CheckOutcome(
-            check_id=f"{prefix}__like_the_days_before",
-            table_name=table,
-            column_name=None,
-            expectation="like_the_days_before",
-            dimension="consistency",
-            severity="warning",
-            success=not report.drift,
-            evaluated_rows=report.records,
-            failed_rows=len(report.drift),
-            owner=OWNERS["raw"],
-            why="A source that changes its export changes what the figures mean.",
-            sql="select * from quality.extract_drift",
-            error="\n".join(report.drift) or None,
-        ),
-        CheckOutcome(
-            check_id=f"{prefix}__no_day_is_missing",
-            table_name=table,
-            column_name=None,
-            expectation="no_day_is_missing",
-            dimension="timeliness",
-            severity="warning",
-            success=not report.missing_days,
-            evaluated_rows=report.records,
-            failed_rows=len(report.missing_days),
-            owner=OWNERS["raw"],
-            why="Changes of a day that never came are in no table; `days: weekdays` or `irregular` says what to expect.",
-            error="No extract of " + ", ".join(map(str, report.missing_days)) if report.missing_days else None,
-        ),
+            why=_CHECKS[name].why,
+            sql=_CHECKS[name].sql,
+            error=error or None,
+        )
+        for name, (success, failed, error) in found.items()
     ]

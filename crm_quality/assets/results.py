@@ -12,16 +12,10 @@ from crm_quality.ingest.raw import changed_since_loaded
 from crm_quality.publish.share import check_keys, share
 from crm_quality.publish.versions import publish, refuse_if_doubtful
 from crm_quality.quality.data_docs import build_data_docs
-from crm_quality.quality.run import forget_other_results
+from crm_quality.quality.results import RESULT_TABLES, forget_other_results
 from crm_quality.quality.suites import Suite
 from crm_quality.run import count_run, note_step
 from crm_quality.warehouse import scalar
-
-RESULTS = {
-    "check_result": "One row per check and extract date: how many rows it looked at and how many failed.",
-    "check_result_by_source": "The same counts for each source system.",
-    "failure": "One row per row that failed a check of this run, by its source key.",
-}
 
 
 def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
@@ -38,7 +32,7 @@ def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
                 owners=[OWNERS["quality"]],
                 kinds={"duckdb"},
             )
-            for table, description in RESULTS.items()
+            for table, (description, _) in RESULT_TABLES.items()
         ],
     )
     def asset(
@@ -47,7 +41,7 @@ def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
         started = time.perf_counter()
         forget_other_results(warehouse.con, warehouse.run.run_id, warehouse.run.extract_date)
         seconds = time.perf_counter() - started
-        for table in RESULTS:
+        for table in RESULT_TABLES:
             rows = scalar(warehouse.con, f"select count(*) from quality.{table}")
             note_step(warehouse.con, warehouse.run, "quality", f"quality.{table}", rows, seconds)
             seconds = 0.0  # one step made all three

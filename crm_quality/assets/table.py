@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from crm_quality.assets.warehouse import OpenRun
-from crm_quality.quality.run import CheckOutcome, run_suite
+from crm_quality.quality.results import CheckOutcome
+from crm_quality.quality.run import run_suite
 from crm_quality.quality.suites import Check, Suite
 from crm_quality.run import note_step
 from crm_quality.warehouse import scalar

@@ -5,89 +5,28 @@ from the query that selects them into a temporary table, and all of a suite at o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import duckdb
 
 from crm_quality.errors import CrmQualityError
 from crm_quality.quality.gx import FAILING, Question, Verdict, rule, validate, without_values
-from crm_quality.quality.suites import SOURCE_KEY, UNEXPECTED_ROWS, Check, Suite, literal
-from crm_quality.warehouse import has_table
-
-KEYS_SHOWN = 20
-_KEY_SHOWN = "concat_ws('|', source_system, source_object, coalesce(source_id, ''))"
-
-_TABLES = {
-    "quality.check_result": (
-        "One row per check of a day's run; success is NULL where no source maps what the check needs.",
-        "run_id VARCHAR, extract_date DATE, check_id VARCHAR, table_name VARCHAR, column_name VARCHAR,"
-        " expectation VARCHAR, dimension VARCHAR, severity VARCHAR, owner VARCHAR, why VARCHAR,"
-        " success BOOLEAN, evaluated_rows BIGINT, failed_rows BIGINT, error VARCHAR, checked_at TIMESTAMP",
-    ),
-    "quality.check_result_by_source": (
-        "One row per check of a day's run and source: the same counts, per source system.",
-        "run_id VARCHAR, extract_date DATE, check_id VARCHAR, table_name VARCHAR, dimension VARCHAR,"
-        " severity VARCHAR, source_system VARCHAR, success BOOLEAN, evaluated_rows BIGINT,"
-        " failed_rows BIGINT",
-    ),
-    "quality.failure": (
-        "One row per row that fails a check of the current run, by its source key; there is no cap.",
-        "run_id VARCHAR, check_id VARCHAR, source_system VARCHAR, source_object VARCHAR, source_id VARCHAR,"
-        " column_name VARCHAR, table_name VARCHAR",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class SourceCount:
-    """How many rows of one source a check looked at, and how many failed."""
-
-    source_system: str
-    evaluated_rows: int
-    failed_rows: int
-
-
-@dataclass(frozen=True)
-class CheckOutcome:
-    """The result of one check: counts and keys, never values.
-
-    success is None where the check does not apply. failing_keys holds the first keys as
-    'system|object|id'; sql selects all failing rows. error says why a check could not be run, in which case
-    success is False.
-    """
-
-    check_id: str
-    table_name: str
-    column_name: str | None
-    expectation: str
-    dimension: str
-    severity: str
-    success: bool | None
-    evaluated_rows: int = 0
-    failed_rows: int = 0
-    owner: str = ""
-    why: str = ""
-    failing_keys: tuple[str, ...] = ()
-    sql: str = ""
-    error: str | None = None
-    by_source: tuple[SourceCount, ...] = field(default=(), repr=False)
-
-    @property
-    def blocks_publish(self) -> bool:
-        """A failed critical check: the run must not be published."""
-        return self.severity == "critical" and self.success is False
-
-
-def create_result_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the result tables where they are missing."""
-    con.execute("create schema if not exists quality")
-    for table, (description, columns) in _TABLES.items():
-        if not has_table(con, *table.split(".")):
-            con.execute(f"create table {table} ({columns}); comment on table {table} is {literal(description)}")
+from crm_quality.quality.results import (
+    KEY_SHOWN,
+    KEYS_SHOWN,
+    CheckOutcome,
+    SourceCount,
+    create_result_tables,
+    forget_results_of,
+    keys_shown,
+    write_results,
+)
+from crm_quality.quality.suites import SOURCE_KEY, UNEXPECTED_ROWS, Check, Suite
+from crm_quality.warehouse import has_table, literal
 
 
 def run_suite(con: duckdb.DuckDBPyConnection, suite: Suite, run_id: str, extract_date: date) -> list[CheckOutcome]:
@@ -115,58 +54,13 @@ def run_suite(con: duckdb.DuckDBPyConnection, suite: Suite, run_id: str, extract
             outcomes[check] = _settle(suite, check, verdict, counted[check], found.get(check.check_id, {}))
         results = [outcomes[check] for check in suite.checks]
         with _transaction(con):
-            _forget(con, suite.table, run_id, extract_date)
+            forget_results_of(con, suite.table, run_id, extract_date)
             con.execute(
                 f"insert into quality.failure select {literal(run_id)}, check_id, source_system, source_object, source_id,"
                 f" column_name, table_name from {FAILING}"
             )
-            _write(con, results, run_id, extract_date)
+            write_results(con, results, run_id, extract_date)
     return results
-
-
-def record_check(
-    con: duckdb.DuckDBPyConnection,
-    outcome: CheckOutcome,
-    run_id: str,
-    extract_date: date,
-    failing_rows: str | None = None,
-) -> CheckOutcome:
-    """Keep the result of a check that another step made itself.
-
-    failing_rows is a query of source_system, source_object and source_id; failed_rows is counted from it.
-    """
-    create_result_tables(con)
-    for table in ("check_result", "check_result_by_source"):
-        con.execute(
-            f"delete from quality.{table} where check_id = ? and extract_date = ?",
-            [outcome.check_id, extract_date],
-        )
-    con.execute("delete from quality.failure where check_id = ?", [outcome.check_id])
-    if failing_rows:
-        inserted = con.execute(
-            "insert into quality.failure select ?, ?, source_system, source_object, source_id, ?, ?"
-            f" from ({failing_rows})",
-            [run_id, outcome.check_id, outcome.column_name, outcome.table_name],
-        ).fetchone()
-        assert inserted is not None
-        (keys,) = con.execute(
-            f"select min({_KEY_SHOWN}, {2 * KEYS_SHOWN}) from quality.failure where check_id = ?", [outcome.check_id]
-        ).fetchone() or (None,)
-        sql = f"select * from quality.failure where check_id = {literal(outcome.check_id)}"
-        outcome = replace(outcome, failed_rows=inserted[0], failing_keys=_shown(keys or ()), sql=outcome.sql or sql)
-    _write(con, [outcome], run_id, extract_date)
-    return outcome
-
-
-def forget_other_results(con: duckdb.DuckDBPyConnection, run_id: str, extract_date: date) -> None:
-    """Once all checks of a run are made: forget what earlier runs of the same day found, and their failing rows.
-
-    A check that has been taken out of its suite leaves nothing behind.
-    """
-    create_result_tables(con)
-    con.execute("delete from quality.failure where run_id <> ?", [run_id])
-    for table in ("check_result", "check_result_by_source"):
-        con.execute(f"delete from quality.{table} where extract_date = ? and run_id <> ?", [extract_date, run_id])
 
 
 def _outcome(check: Check, success: bool | None, **counts: Any) -> CheckOutcome:
@@ -329,7 +223,7 @@ def _found(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, _Found]]:
     rows = con.execute(
         "select check_id, source_system, count(*) filter (where not names_column)"
         " + count(distinct (source_object, source_id)) filter (where names_column),"
-        f" min({_KEY_SHOWN}, {2 * KEYS_SHOWN}) from {FAILING} group by all order by all"
+        f" min({KEY_SHOWN}, {2 * KEYS_SHOWN}) from {FAILING} group by all order by all"
     ).fetchall()
     found: dict[str, dict[str, _Found]] = defaultdict(dict)
     for check_id, system, count, keys in rows:
@@ -357,7 +251,7 @@ def _settle(
         verdict.success or 0 < failed_rows <= check.tolerate * total,
         evaluated_rows=total,
         failed_rows=failed_rows,
-        failing_keys=_shown(key for each in found.values() for key in each.first_keys),
+        failing_keys=keys_shown(key for each in found.values() for key in each.first_keys),
         sql=_sql_for_all(suite, check) if found else "",
         by_source=tuple(by_source),
     )
@@ -381,10 +275,6 @@ def _sql_for_all(suite: Suite, check: Check) -> str:
         f"select t.* from {suite.table} as t where exists (select 1 from quality.failure as f"
         f" where f.check_id = {literal(check.check_id)} and {match})"
     )
-
-
-def _shown(keys: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(keys))[:KEYS_SHOWN])
 
 
 # --- counts and results ------------------------------------------------------------------------------------
@@ -411,68 +301,3 @@ def _counted(check: Check) -> str:
         return f"count(*) filter (where {check.population})"
     needs_value = check.expectation.startswith("expect_column_values_") and not check.expectation.endswith("_null")
     return f"count({check.kwargs['column']})" if needs_value else "count(*)"
-
-
-def _prefix(table: str) -> str:
-    """What the ids of a table's checks begin with."""
-    return table.replace(".", "_") + "__"
-
-
-def _forget(con: duckdb.DuckDBPyConnection, table: str, run_id: str, extract_date: date) -> None:
-    """Drop what was said of the table on this day, and the failing rows of any other run."""
-    con.execute("delete from quality.failure where run_id <> ? or starts_with(check_id, ?)", [run_id, _prefix(table)])
-    for results in ("check_result", "check_result_by_source"):
-        con.execute(f"delete from quality.{results} where table_name = ? and extract_date = ?", [table, extract_date])
-
-
-def _write(con: duckdb.DuckDBPyConnection, outcomes: Sequence[CheckOutcome], run_id: str, extract_date: date) -> None:
-    checked_at = datetime.now(UTC).replace(tzinfo=None)
-    results = [
-        (
-            run_id,
-            extract_date,
-            o.check_id,
-            o.table_name,
-            o.column_name,
-            o.expectation,
-            o.dimension,
-            o.severity,
-            o.owner,
-            o.why,
-            o.success,
-            o.evaluated_rows,
-            o.failed_rows,
-            o.error,
-            checked_at,
-        )
-        for o in outcomes
-    ]
-    _insert(con, "quality.check_result", results)
-    by_source = [
-        (
-            run_id,
-            extract_date,
-            o.check_id,
-            o.table_name,
-            o.dimension,
-            o.severity,
-            count.source_system,
-            o.success if o.success else count.failed_rows == 0,
-            count.evaluated_rows,
-            count.failed_rows,
-        )
-        for o in outcomes
-        for count in o.by_source
-    ]
-    _insert(con, "quality.check_result_by_source", by_source)
-
-
-def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Few rows, in one statement: one by one, an insert takes DuckDB a millisecond each."""
-    if not rows:
-        return
-    row = "(" + ", ".join("?" for _ in rows[0]) + ")"
-    con.execute(
-        f"insert into {table} values {', '.join(row for _ in rows)}",
-        [value for line in rows for value in line],
-    )

@@ -17,6 +17,7 @@ from typing import Any
 from crm_quality.errors import CrmQualityError
 from crm_quality.project import Project
 from crm_quality.settings import FILE_NAME
+from crm_quality.warehouse import literal
 
 DIMENSIONS = ("completeness", "accuracy", "validity", "uniqueness", "consistency", "timeliness")
 SEVERITIES = ("critical", "warning", "info")
@@ -337,19 +338,6 @@ def _condition_sql(condition: Mapping[str, Any]) -> str:
     if kind != "comparison":
         raise KeyError(kind)
     return f"{column} {_OPERATORS[condition['operator']]} {literal(condition['parameter'])}"
-
-
-def literal(value: Any) -> str:
-    """A JSON value as an SQL literal. Raises TypeError for what has none."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    if isinstance(value, list | tuple):
-        return "(" + ", ".join(literal(part) for part in value) + ")"
-    raise TypeError(f"{value!r} is not a text, number, true, false or a list of them")
 
 
 @cache

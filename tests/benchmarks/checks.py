@@ -23,8 +23,8 @@ from sqlglot import exp
 from crm_quality.project import open_project
 from crm_quality.quality.gx import rule, shared_context
 from crm_quality.quality.run import run_suite, scopes
-from crm_quality.quality.suites import UNEXPECTED_ROWS, Check, Suite, literal, project_suites
-from crm_quality.warehouse import open_warehouse, scalar
+from crm_quality.quality.suites import UNEXPECTED_ROWS, Check, Suite, project_suites
+from crm_quality.warehouse import literal, open_warehouse, scalar
 
 TODAY = "meta.current_run"
 

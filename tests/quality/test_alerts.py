@@ -19,7 +19,7 @@ from scenario import warehouse
 from crm_quality.errors import CrmQualityError
 from crm_quality.project import open_project
 from crm_quality.quality.alerts import send_alerts
-from crm_quality.quality.run import create_result_tables
+from crm_quality.quality.results import create_result_tables
 from crm_quality.settings import AlertSettings
 
 

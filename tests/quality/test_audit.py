@@ -18,7 +18,7 @@ from crm_quality.quality.audit import Audit, Item, Stratum, Verdict
 from crm_quality.quality.audit_accuracy import Sampled, build_audit_tables, estimate, stratified_interval
 from crm_quality.quality.audit_draw import allocate, draw
 from crm_quality.quality.audit_workbook import read_workbook, verdicts, write_audit
-from crm_quality.quality.run import create_result_tables
+from crm_quality.quality.results import create_result_tables
 
 DAY = date(2026, 11, 21)
 

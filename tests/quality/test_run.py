@@ -10,7 +10,8 @@ import pytest
 from scenario import RUN, TODAY, add, failures, map_columns, warehouse
 
 from crm_quality.errors import CrmQualityError
-from crm_quality.quality.run import CheckOutcome, forget_other_results, record_check, run_suite
+from crm_quality.quality.results import CheckOutcome, forget_other_results, record_check
+from crm_quality.quality.run import run_suite
 from crm_quality.quality.suites import read_suite
 
 
@@ -86,7 +87,6 @@ def test_a_check_on_a_column_that_no_source_maps_is_neither_passed_nor_failed(tm
     add(con, "party", "crm|Account|1")
     outcome = run(con, tmp_path, "core.party", expectation("city", NOT_NULL, column="city"))["city"]
     assert outcome.success is None
-    assert not outcome.blocks_publish
     assert con.execute("select success from quality.check_result").fetchall() == [(None,)]
     assert con.execute("select count(*) from quality.check_result_by_source").fetchone() == (0,)
 
@@ -363,7 +363,7 @@ def test_other_steps_record_their_own_checks(con: duckdb.DuckDBPyConnection) -> 
         kept = record_check(
             con, outcome, RUN, TODAY, "select 'crm' as source_system, 'A' as source_object, '7' as source_id"
         )
-    assert kept.blocks_publish
+    assert kept.failed_rows == 1
     assert kept.failing_keys == ("crm|A|7",)
     assert len(con.execute(kept.sql).fetchall()) == 1
     assert con.execute("select check_id, success from quality.check_result").fetchall() == [

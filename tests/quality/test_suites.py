@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from crm_quality.errors import CrmQualityError
 from crm_quality.project import Project, open_project
-from crm_quality.quality.suites import DIMENSIONS, Check, Suite, literal, load_suites, project_suites, read_suite
+from crm_quality.quality.suites import DIMENSIONS, Check, Suite, load_suites, project_suites, read_suite
 from crm_quality.sources.layout import canonical
 from crm_quality.sql_model import load_models, tables_read
+from crm_quality.warehouse import literal
 
 SUITES = load_suites()
 CHECKS = [check for suite in SUITES.values() for check in suite.checks]

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 from scenario import TODAY, add, build, next_day, publish, warehouse
 
-from crm_quality.quality.run import create_result_tables
+from crm_quality.quality.results import create_result_tables
 from crm_quality.quality.worklist_files import write_worklists
 
 
