@@ -11,7 +11,7 @@ from crm_quality.project import Project
 from crm_quality.settings import secret
 from crm_quality.sources.headers import find
 from crm_quality.sources.layout import Mapping, Source
-from crm_quality.warehouse import literal, quoted
+from crm_quality.warehouse import literal, quoted, transaction
 
 # Lines of orders look up products, which are nobody's.
 _ABOUT_PEOPLE = ("party", "interaction", "ticket", "opportunity")
@@ -74,17 +74,16 @@ def _take_out(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: da
         select distinct _file, _line from about where text in (select text from meant)"""
     )
     keys = [source.name, name, day]
-    con.execute("begin")
-    con.execute(
-        """update meta.loaded_file set records = records - gone.lines, suppressed = coalesce(suppressed, 0) + gone.lines
-        from (select _file, count(*) as lines from taken_out group by 1) as gone
-        where source_system = ? and source_object = ? and extract_date = ? and file = gone._file""",
-        keys,
-    )
-    raw_table = quoted(source.raw_table(name))
-    con.execute(
-        f"delete from raw.{raw_table} where _extract_date = ? and (_file, _line) in (select (_file, _line) from taken_out)",
-        [day],
-    )
-    con.execute("commit")
+    with transaction(con):
+        con.execute(
+            """update meta.loaded_file set records = records - gone.lines, suppressed = coalesce(suppressed, 0) + gone.lines
+            from (select _file, count(*) as lines from taken_out group by 1) as gone
+            where source_system = ? and source_object = ? and extract_date = ? and file = gone._file""",
+            keys,
+        )
+        raw_table = quoted(source.raw_table(name))
+        con.execute(
+            f"delete from raw.{raw_table} where _extract_date = ? and (_file, _line) in (select (_file, _line) from taken_out)",
+            [day],
+        )
     return con.execute("select _file, _line from taken_out order by all").fetchall()

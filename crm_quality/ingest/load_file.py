@@ -14,7 +14,7 @@ from crm_quality.ingest.files import Part
 from crm_quality.ingest.other_file import SUFFIXES, read_other
 from crm_quality.project import Project
 from crm_quality.sources.layout import Source
-from crm_quality.warehouse import quoted
+from crm_quality.warehouse import quoted, transaction
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,7 @@ def add_lines(
     columns = ", ".join(quoted(column) for column in names)
     # DuckDB's own hash: md5 takes a quarter of the time of the load. The columns in an order that no export changes.
     row_hash = f"hash({', '.join(map(quoted, sorted(names)))})"
-    con.execute("begin")
-    try:
+    with transaction(con):
         _ensure_columns(con, source.raw_table(name), names)
         (records,) = con.execute(
             f"""insert into raw.{quoted(source.raw_table(name))} by name
@@ -109,10 +108,6 @@ def add_lines(
             [*keys, noted.fingerprint, names,
              count.lines, records, count.rejected, count.unaccounted, noted.role, noted.stamp, count.records - records],
         )  # fmt: skip
-        con.execute("commit")
-    except BaseException:
-        con.execute("rollback")
-        raise
     con.execute("drop view incoming; drop table incoming_reject")
     con.execute("drop table if exists parsed; drop table if exists placed")
 

@@ -16,7 +16,7 @@ from crm_quality.ingest.load_file import Loaded, load_part
 from crm_quality.project import Project
 from crm_quality.sources.headers import missing_columns
 from crm_quality.sources.layout import Source
-from crm_quality.warehouse import has_table, quoted
+from crm_quality.warehouse import has_table, quoted, transaction
 
 TABLES = """
 create schema if not exists raw;
@@ -189,12 +189,11 @@ def header_of(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: da
 def forget_day(con: duckdb.DuckDBPyConnection, source: Source, name: str, day: date) -> None:
     """A corrected or withdrawn file replaces what it delivered before."""
     keys = [source.name, name, day]
-    con.execute("begin")
-    for table in ("meta.loaded_file", "meta.column_profile", "raw.rejected_line", "raw.extract_drift"):
-        con.execute(f"delete from {table} where {_OF_DAY}", keys)
-    if has_table(con, "raw", source.raw_table(name)):
-        con.execute(f"delete from raw.{quoted(source.raw_table(name))} where _extract_date = ?", [day])
-    con.execute("commit")
+    with transaction(con):
+        for table in ("meta.loaded_file", "meta.column_profile", "raw.rejected_line", "raw.extract_drift"):
+            con.execute(f"delete from {table} where {_OF_DAY}", keys)
+        if has_table(con, "raw", source.raw_table(name)):
+            con.execute(f"delete from raw.{quoted(source.raw_table(name))} where _extract_date = ?", [day])
 
 
 def _forget_old(con: duckdb.DuckDBPyConnection, project: Project, source: Source, name: str, day: date) -> None:

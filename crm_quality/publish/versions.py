@@ -9,7 +9,7 @@ import duckdb
 
 from crm_quality.errors import CrmQualityError, PublishRefusedError
 from crm_quality.project import Project
-from crm_quality.warehouse import literal, scalar
+from crm_quality.warehouse import literal, scalar, transaction
 
 # What readers get. Raw text, lookups and the workings of a run stay in the warehouse.
 SCHEMAS = ("core", "identity", "golden", "marts", "quality")
@@ -121,23 +121,20 @@ def _write(con: duckdb.DuckDBPyConnection, target: Path, run_id: str) -> dict[st
     rows = {}
     con.execute(f"attach {literal(str(target))} as target")
     try:
-        # One transaction that goes straight into the file: a commit for each of several hundred tables and comments,
-        # and a log of the whole copy before it, take longer than the copy.
+        # Two transactions that go straight into the file: a commit for each of several hundred tables and comments, or
+        # a log of the whole copy before it, takes longer than the copy; and a table that is commented on before it is
+        # committed is compressed twice.
         con.execute("set checkpoint_threshold = '1KB'")
-        con.begin()
-        try:
+        with transaction(con):
             for schema, table in published_tables(con):
                 con.execute(f"create schema if not exists target.{schema}")
                 con.execute(f"create table target.{schema}.{table} as select * from {schema}.{table}")
                 rows[f"{schema}.{table}"] = scalar(con, f"select count(*) from {schema}.{table}")
+        with transaction(con):
             _copy_comments(con)
             con.execute(
                 "update target.meta.run set status = 'published', finished_at = now() where run_id = ?", [run_id]
             )
-            con.commit()
-        except BaseException:
-            con.rollback()
-            raise
         con.execute("checkpoint target")
     finally:
         con.execute("reset checkpoint_threshold")

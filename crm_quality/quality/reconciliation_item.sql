@@ -191,38 +191,43 @@ several as (
 
 customer_item as (
     select
-        'only_in_erp' as kind, customer_id,
+        'customer' as step, 'only_in_erp' as kind, customer_id,
         cast(null as varchar) as crm_source_system, cast(null as varchar) as crm_source_id,
         source_system as erp_source_system, source_id as erp_source_id,
-        cast(null as varchar) as crm_value, cast(null as varchar) as erp_value,
-        currency, cast(null as decimal(18, 4)) as left_amount, amount as right_amount
+        cast(null as varchar) as field, cast(null as varchar) as crm_value, cast(null as varchar) as erp_value,
+        currency, cast(null as decimal(18, 4)) as left_amount, amount as right_amount,
+        false as currency_differs, cast(null as varchar) as owner
     from only_in_erp
     union all
     select
-        'only_in_crm' as kind, customer_id,
+        'customer' as step, 'only_in_crm' as kind, customer_id,
         source_system as crm_source_system, source_id as crm_source_id,
         null as erp_source_system, null as erp_source_id,
-        null as crm_value, null as erp_value, currency, amount as left_amount, null as right_amount
+        null as field, null as crm_value, null as erp_value,
+        currency, amount as left_amount, null as right_amount, false as currency_differs, null as owner
     from only_in_crm
     union all
     select
+        'customer' as step,
         case several.kind when 'erp' then 'several_erp_accounts' else 'several_crm_records' end as kind,
         several.customer_id,
         crm.source_system as crm_source_system, crm.source_id as crm_source_id,
         case several.kind when 'erp' then several.source_system else erp.source_system end as erp_source_system,
         erp.source_id as erp_source_id,
+        null as field,
         case several.kind when 'crm' then several.ids end as crm_value,
         case several.kind when 'erp' then several.ids end as erp_value,
-        null as currency, null as left_amount, null as right_amount
+        null as currency, null as left_amount, null as right_amount, false as currency_differs, null as owner
     from several
     inner join face as crm on several.customer_id = crm.customer_id and crm.kind = 'crm'
     inner join face as erp on several.customer_id = erp.customer_id and erp.kind = 'erp'
     union all
     select
-        'agrees' as kind, side.customer_id,
+        'customer' as step, 'agrees' as kind, side.customer_id,
         crm.source_system as crm_source_system, crm.source_id as crm_source_id,
         erp.source_system as erp_source_system, erp.source_id as erp_source_id,
-        null as crm_value, null as erp_value, null as currency, null as left_amount, null as right_amount
+        null as field, null as crm_value, null as erp_value,
+        null as currency, null as left_amount, null as right_amount, false as currency_differs, null as owner
     from side
     inner join face as crm on side.customer_id = crm.customer_id and crm.kind = 'crm'
     inner join face as erp on side.customer_id = erp.customer_id and erp.kind = 'erp'
@@ -274,13 +279,15 @@ agreed as (
 
 contact_item as (
     select
+        'contact' as step,
         case when agreed.customer_id is null then 'contact_differs' else 'agrees' end as kind,
         crm.customer_id,
         crm.source_system as crm_source_system, crm.source_id as crm_source_id,
         erp.source_system as erp_source_system, erp.source_id as erp_source_id,
         crm.field,
         case when agreed.customer_id is null then crm.value end as crm_value,
-        case when agreed.customer_id is null then erp.value end as erp_value
+        case when agreed.customer_id is null then erp.value end as erp_value,
+        null as currency, null as left_amount, null as right_amount, false as currency_differs, null as owner
     from shown as crm
     inner join shown as erp on crm.customer_id = erp.customer_id and crm.field = erp.field and erp.kind = 'erp'
     left join agreed on crm.customer_id = agreed.customer_id and crm.field = agreed.field
@@ -315,6 +322,7 @@ about_then as (
 
 won_item as (
     select
+        'won to order' as step,
         case
             when named.source_id is not null and named.other_currency is not null then 'won_amount_differs'
             when named.source_id is not null and abs(coalesce(won.amount, 0) - named.amount) > 0.01 then 'won_amount_differs'
@@ -367,6 +375,7 @@ invoiced as (
 
 order_item as (
     select
+        'order to invoice' as step,
         case
             when invoiced.source_id is null and coalesce(sold.amount, 0) = 0 then 'agrees'
             when invoiced.source_id is null and sold.ordered_on < run.extract_date - 30 then 'order_without_invoice'
@@ -403,6 +412,7 @@ order_item as (
 
 stray_invoice as (
     select
+        'order to invoice' as step,
         'invoice_without_order' as kind,
         billed.customer_id,
         cast(null as varchar) as crm_source_system, cast(null as varchar) as crm_source_id,
@@ -486,6 +496,7 @@ seller as (
 
 invoice_item as (
     select
+        'invoice to payment' as step,
         case
             when outstanding.gross < 0 then 'agrees'
             when outstanding.other_currency is not null then 'payment_currency_differs'
@@ -515,6 +526,7 @@ invoice_item as (
 
 stray_payment as (
     select
+        'invoice to payment' as step,
         'payment_without_invoice' as kind,
         holder.customer_id,
         cast(null as varchar) as crm_source_system, cast(null as varchar) as crm_source_id,
@@ -535,43 +547,21 @@ stray_payment as (
         and payment.source_system in (select any_payment.source_system from core.payment as any_payment where any_payment.invoice_source_id is not null)
 ),
 
+-- The seven have the same columns in the same order.
 item as (
-    select
-        'customer' as step, kind, customer_id, crm_source_system, crm_source_id, erp_source_system, erp_source_id,
-        cast(null as varchar) as field, crm_value, erp_value, currency, left_amount, right_amount,
-        false as currency_differs, cast(null as varchar) as owner
-    from customer_item
+    select * from customer_item
     union all
-    select
-        'contact' as step, kind, customer_id, crm_source_system, crm_source_id, erp_source_system, erp_source_id,
-        field, crm_value, erp_value, null as currency, null as left_amount, null as right_amount,
-        false as currency_differs, null as owner
-    from contact_item
+    select * from contact_item
     union all
-    select
-        'won to order' as step, kind, customer_id, crm_source_system, crm_source_id, erp_source_system, erp_source_id,
-        field, crm_value, erp_value, currency, left_amount, right_amount, currency_differs, owner
-    from won_item
+    select * from won_item
     union all
-    select
-        'order to invoice' as step, kind, customer_id, crm_source_system, crm_source_id, erp_source_system, erp_source_id,
-        field, crm_value, erp_value, currency, left_amount, right_amount, currency_differs, owner
-    from order_item
+    select * from order_item
     union all
-    select
-        'order to invoice' as step, kind, customer_id, crm_source_system, crm_source_id, erp_source_system, erp_source_id,
-        field, crm_value, erp_value, currency, left_amount, right_amount, currency_differs, owner
-    from stray_invoice
+    select * from stray_invoice
     union all
-    select
-        'invoice to payment' as step, kind, customer_id, crm_source_system, crm_source_id, erp_source_system, erp_source_id,
-        field, crm_value, erp_value, currency, left_amount, right_amount, currency_differs, owner
-    from invoice_item
+    select * from invoice_item
     union all
-    select
-        'invoice to payment' as step, kind, customer_id, crm_source_system, crm_source_id, erp_source_system, erp_source_id,
-        field, crm_value, erp_value, currency, left_amount, right_amount, currency_differs, owner
-    from stray_payment
+    select * from stray_payment
 )
 
 select

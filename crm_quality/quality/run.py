@@ -26,7 +26,7 @@ from crm_quality.quality.results import (
     write_results,
 )
 from crm_quality.quality.suites import SOURCE_KEY, UNEXPECTED_ROWS, Check, Suite
-from crm_quality.warehouse import has_table, literal
+from crm_quality.warehouse import has_table, literal, transaction
 
 
 def run_suite(con: duckdb.DuckDBPyConnection, suite: Suite, run_id: str, extract_date: date) -> list[CheckOutcome]:
@@ -53,7 +53,7 @@ def run_suite(con: duckdb.DuckDBPyConnection, suite: Suite, run_id: str, extract
             verdict = _explained(con, question, verdicts[check])
             outcomes[check] = _settle(suite, check, verdict, counted[check], found.get(check.check_id, {}))
         results = [outcomes[check] for check in suite.checks]
-        with _transaction(con):
+        with transaction(con):
             forget_results_of(con, suite.table, run_id, extract_date)
             con.execute(
                 f"insert into quality.failure select {literal(run_id)}, check_id, source_system, source_object, source_id,"
@@ -141,17 +141,6 @@ def _relations(con: duckdb.DuckDBPyConnection, suite: Suite, conditions: Sequenc
             if condition:
                 con.execute(f"drop view if exists {name}")
         con.execute(f"drop table {FAILING}")
-
-
-@contextmanager
-def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    con.begin()
-    try:
-        yield
-    except BaseException:
-        con.rollback()
-        raise
-    con.commit()
 
 
 # --- failing rows ------------------------------------------------------------------------------------------
