@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from crm_quality.identity.certain import MATCH_KEY
 from crm_quality.identity.components import components
 from crm_quality.identity.decisions import Decisions, load_decisions, store_problems
 from crm_quality.identity.groups import Groups
@@ -72,29 +73,13 @@ def build_clusters(con: duckdb.DuckDBPyConnection, objective: str | float = DEFA
 def _load(con: duckdb.DuckDBPyConnection) -> tuple[_Graph, np.ndarray, np.ndarray]:
     """Scored pairs, certain pairs (strongest first) and pairs in conflict, as record numbers."""
     (size,) = con.execute("select coalesce(max(record_number), 0) + 1 from identity.record").fetchone() or (1,)
-    con.execute(
-        """
-        create or replace temp table numbered_pair as
-        select
-            l.record_number as l, r.record_number as r, pair.match_weight as weight,
-            case when pair.match_key like 'certain %' then cast(right(pair.match_key, 1) as integer) end as priority
-        from identity.pair as pair
-        join identity.record as l
-            on l.source_system = pair.left_source_system and l.source_object = pair.left_source_object
-            and l.source_id = pair.left_source_id
-        join identity.record as r
-            on r.source_system = pair.right_source_system and r.source_object = pair.right_source_object
-            and r.source_id = pair.right_source_id
-        """
-    )
-    scored = con.execute("select l, r, weight from numbered_pair where priority is null order by l, r").fetchnumpy()
-    certain = con.execute(
-        "select l, r from numbered_pair where priority is not null order by priority, l, r"
-    ).fetchnumpy()
+    pairs = "select record_number_l as l, record_number_r as r, match_weight as weight from identity.pair"
+    is_certain = f"starts_with(match_key, '{MATCH_KEY}')"
+    scored = con.execute(f"{pairs} where not {is_certain} order by l, r").fetchnumpy()
+    certain = con.execute(f"{pairs} where {is_certain} order by match_key, l, r").fetchnumpy()
     conflict = con.execute(
         "select record_number_l as l, record_number_r as r from identity.conflict order by l, r"
     ).fetchnumpy()
-    con.execute("drop table numbered_pair")
     left, right = (np.asarray(scored[side], dtype=np.int64) for side in "lr")
     graph = _Graph(int(size), left, right, np.asarray(scored["weight"], dtype=np.float64))
     return graph, _two_columns(certain), _two_columns(conflict)
@@ -225,28 +210,18 @@ def _store(con: duckdb.DuckDBPyConnection, label: np.ndarray) -> None:
     """Write identity.cluster: every record with its best pair inside the cluster as probability and reason."""
     import pyarrow as pa
 
-    con.register("label_in", pa.table({"record_number": np.arange(1, len(label)), "first": label[1:]}))
+    columns = {"record_number": np.arange(1, len(label)), "first": label[1:], "records": np.bincount(label)[label[1:]]}
+    con.register("label_in", pa.table(columns))
     con.execute(
         """
         create or replace table identity.cluster as
-        with member as (
-            select record.*, first.source_key as cluster_id
-            from label_in
-            join identity.record as record on record.record_number = label_in.record_number
-            join identity.record as first on first.record_number = label_in.first
-        ),
-        linked as (
+        with linked as (
             select
-                l.record_number as l, r.record_number as r,
+                pair.record_number_l as l, pair.record_number_r as r,
                 pair.match_probability, pair.match_weight, pair.reason
             from identity.pair as pair
-            join member as l
-                on l.source_system = pair.left_source_system and l.source_object = pair.left_source_object
-                and l.source_id = pair.left_source_id
-            join member as r
-                on r.source_system = pair.right_source_system and r.source_object = pair.right_source_object
-                and r.source_id = pair.right_source_id
-            where l.cluster_id = r.cluster_id
+            join label_in as l on l.record_number = pair.record_number_l
+            join label_in as r on r.record_number = pair.record_number_r and r.first = l.first
         ),
         best as (
             select record_number, match_probability, reason
@@ -256,21 +231,23 @@ def _store(con: duckdb.DuckDBPyConnection, label: np.ndarray) -> None:
                 select r, l, match_probability, match_weight, reason from linked
             )
             qualify row_number() over (partition by record_number order by match_weight desc, other) = 1
-        ),
-        size as (select cluster_id, count(*) as records from member group by cluster_id)
+        )
         select
-            member.cluster_id,
-            member.source_system,
-            member.source_object,
-            member.source_id,
-            case when size.records = 1 then 1.0 else coalesce(best.match_probability, 1.0) end as match_probability,
+            first.source_key as cluster_id,
+            label_in.first as cluster_number,
+            record.record_number,
+            record.source_system,
+            record.source_object,
+            record.source_id,
+            coalesce(best.match_probability, 1.0) as match_probability,
             case
-                when size.records = 1 then 'only record'
+                when label_in.records = 1 then 'only record'
                 else coalesce(best.reason, 'linked by a steward')
             end as match_reason
-        from member
-        join size using (cluster_id)
-        left join best on best.record_number = member.record_number
+        from label_in
+        join identity.record as record on record.record_number = label_in.record_number
+        join identity.record as first on first.record_number = label_in.first
+        left join best on best.record_number = label_in.record_number
         """
     )
     con.unregister("label_in")

@@ -28,10 +28,12 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
     one. A pure function of identity.cluster, of previous.customer_xref, customer_id_event and customer_membership,
     and of meta.current_run.
     """
-    _age(con)
-    con.execute("create or replace temp table id_owner (cluster_id varchar, customer_id varchar, origin varchar)")
     _claims(con)
-    _settle(con, "id_claim", "kept")
+    con.execute(
+        "create or replace temp table id_owner as"
+        " select cluster_number, customer_id, 'kept' as origin from id_claim where not is_contested"
+    )
+    _settle(con, "id_contest", "kept")
     _claims_of_ended(con)
     _settle(con, "id_claim_of_ended", "restored")
     _mint(con)
@@ -40,10 +42,11 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
         create or replace table identity.customer_xref as
         select
             owner.customer_id,
+            cluster.record_number,
             cluster.source_system, cluster.source_object, cluster.source_id,
             cluster.match_probability, cluster.match_reason
         from identity.cluster as cluster
-        join id_owner as owner using (cluster_id)
+        join id_owner as owner using (cluster_number)
         """
     )
     _write_events(con)
@@ -56,65 +59,87 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
         """
     ).fetchall()
     (customers,) = con.execute("select count(*) from id_owner").fetchone() or (0,)
-    for table in ("id_claim", "id_claim_of_ended", "id_owner", "id_unsettled", "id_age"):
+    for table in ("id_claim", "id_contest", "id_claim_of_ended", "id_owner", "id_unsettled"):
         con.execute(f"drop table if exists {table}")
     return IdReport(int(customers), {str(event): int(count) for event, count in events})
 
 
-def _age(con: duckdb.DuckDBPyConnection) -> None:
-    """id_age: the rank of every id that ever was, 1 the oldest."""
-    con.execute(
-        """
-        create or replace temp table id_age as
-        with known as (
-            select customer_id, cast(null as timestamp) as born_at from previous.customer_xref
-            union all
-            select customer_id, happened_at from previous.customer_id_event where event = 'new'
-        )
-        select customer_id, row_number() over (order by min(born_at) nulls last, customer_id) as age
-        from known
-        group by customer_id
-        """
-    )
-
-
 def _claims(con: duckdb.DuckDBPyConnection) -> None:
-    """id_claim: how many records of a living id each cluster holds, with a rank that no two claims share."""
+    """id_claim: how many records of a living id each cluster holds; id_contest: the claims that exclude each other,
+    with a rank that no two of them share.
+
+    Nearly every cluster holds records of one id, and nearly every id is in one cluster: nothing is to be weighed there.
+    """
     con.execute(
         """
         create or replace temp table id_claim as
-        with ended_record as (
+        select
+            *,
+            count(*) over (partition by cluster_number) > 1 or count(*) over (partition by customer_id) > 1
+                as is_contested
+        from (
+            select cluster.cluster_number, xref.customer_id, count(*) as records
+            from identity.cluster as cluster
+            join previous.customer_xref as xref using (source_system, source_object, source_id)
+            group by cluster.cluster_number, xref.customer_id
+        )
+        """
+    )
+    con.execute(
+        f"""
+        create or replace temp table id_contest as
+        with contested as (select * from id_claim where is_contested),
+        age as ({_age("select customer_id from contested")}),
+        ended_record as (
             select distinct (source_system, source_object, source_id) as record
             from previous.customer_membership
             where not is_current and customer_id not in (select customer_id from previous.customer_xref)
-        )
-        select
-            cluster_id, customer_id, records,
-            row_number() over (
-                order by records desc, age, held_since nulls last, inherited, cluster_id
-            ) as priority
-        from (
+        ),
+        held as (
             select
-                cluster.cluster_id,
-                xref.customer_id,
-                any_value(id_age.age) as age,
+                contested.cluster_number,
+                contested.customer_id,
                 min(membership.first_held_at) as held_since,
                 -- of runs of one day, what came from an id that has ended since came later
                 count(*) filter (
                     (cluster.source_system, cluster.source_object, cluster.source_id) in (select record from ended_record)
-                ) as inherited,
-                count(*) as records
-            from identity.cluster as cluster
-            join previous.customer_xref as xref using (source_system, source_object, source_id)
-            join id_age on id_age.customer_id = xref.customer_id
+                ) as inherited
+            from contested
+            join identity.cluster as cluster using (cluster_number)
+            join previous.customer_xref as xref
+                on xref.customer_id = contested.customer_id
+                and xref.source_system = cluster.source_system
+                and xref.source_object = cluster.source_object and xref.source_id = cluster.source_id
             left join previous.customer_membership as membership
                 on membership.is_current and membership.customer_id = xref.customer_id
                 and membership.source_system = xref.source_system
                 and membership.source_object = xref.source_object and membership.source_id = xref.source_id
-            group by cluster.cluster_id, xref.customer_id
+            group by contested.cluster_number, contested.customer_id
         )
+        select
+            cluster_number, customer_id, records,
+            row_number() over (
+                order by records desc, age, held_since nulls last, inherited, cluster_number
+            ) as priority
+        from contested
+        join held using (cluster_number, customer_id)
+        join age using (customer_id)
         """
     )
+
+
+def _age(ids: str) -> str:
+    """SELECT of customer_id and age, the rank by birth (1 the oldest) among the ids of a query."""
+    return f"""
+        select customer_id, row_number() over (order by min(born_at) nulls last, customer_id) as age
+        from (
+            select customer_id, cast(null as timestamp) as born_at from previous.customer_xref
+            union all
+            select customer_id, happened_at from previous.customer_id_event where event = 'new'
+        )
+        where customer_id in ({ids})
+        group by customer_id
+    """
 
 
 def _claims_of_ended(con: duckdb.DuckDBPyConnection) -> None:
@@ -123,7 +148,7 @@ def _claims_of_ended(con: duckdb.DuckDBPyConnection) -> None:
     Where most of them are with another customer, that is where the old id leads, and it stays so.
     """
     con.execute(
-        """
+        f"""
         create or replace temp table id_claim_of_ended as
         with last_member as (
             select *
@@ -132,15 +157,16 @@ def _claims_of_ended(con: duckdb.DuckDBPyConnection) -> None:
             qualify last_held_at = max(last_held_at) over (partition by customer_id)
         ),
         held as (
-            select cluster.cluster_id, last_member.customer_id, count(*) as records
+            select cluster.cluster_number, last_member.customer_id, count(*) as records
             from last_member
             join identity.cluster as cluster using (source_system, source_object, source_id)
-            group by cluster.cluster_id, last_member.customer_id
-        )
-        select cluster_id, customer_id, row_number() over (order by records desc, age, cluster_id) as priority
+            group by cluster.cluster_number, last_member.customer_id
+        ),
+        age as ({_age("select customer_id from held")})
+        select cluster_number, customer_id, row_number() over (order by records desc, age, cluster_number) as priority
         from (select *, max(records) over (partition by customer_id) as most from held) as held
-        join id_age using (customer_id)
-        where records = most and cluster_id not in (select cluster_id from id_owner)
+        join age using (customer_id)
+        where records = most and cluster_number not in (select cluster_number from id_owner)
         """
     )
 
@@ -151,16 +177,16 @@ def _settle(con: duckdb.DuckDBPyConnection, claims: str, origin: str) -> None:
     A claim that is the best of its cluster and of its id cannot be beaten, so all of those are settled at once;
     what they exclude is dropped, and the rest looked at again.
     """
-    con.execute(f"create or replace temp table id_unsettled as select cluster_id, customer_id, priority from {claims}")
+    con.execute(f"create or replace temp table id_unsettled as select cluster_number, customer_id, priority from {claims}")
     while (con.execute("select count(*) from id_unsettled").fetchone() or (0,))[0]:
         con.execute(
             """
             insert into id_owner
-            select cluster_id, customer_id, ?
+            select cluster_number, customer_id, ?
             from (
                 select
                     *,
-                    min(priority) over (partition by cluster_id) as best_of_cluster,
+                    min(priority) over (partition by cluster_number) as best_of_cluster,
                     min(priority) over (partition by customer_id) as best_of_id
                 from id_unsettled
             )
@@ -172,7 +198,7 @@ def _settle(con: duckdb.DuckDBPyConnection, claims: str, origin: str) -> None:
             """
             create or replace temp table id_unsettled as
             select * from id_unsettled
-            where cluster_id not in (select cluster_id from id_owner)
+            where cluster_number not in (select cluster_number from id_owner)
                 and customer_id not in (select customer_id from id_owner)
             """
         )
@@ -194,8 +220,8 @@ def _mint(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         create or replace temp table id_unsettled as
-        select distinct cluster_id from identity.cluster
-        where cluster_id not in (select cluster_id from id_owner)
+        select cluster_number, cluster_id from identity.cluster
+        where record_number = cluster_number and cluster_number not in (select cluster_number from id_owner)
         """
     )
     attempt = 0
@@ -203,17 +229,17 @@ def _mint(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(
             f"""
             insert into id_owner
-            select cluster_id, customer_id, 'minted'
-            from (select cluster_id, {minted_id("cluster_id", str(attempt))} as customer_id from id_unsettled)
+            select cluster_number, customer_id, 'minted'
+            from (select cluster_number, {minted_id("cluster_id", str(attempt))} as customer_id from id_unsettled)
             where customer_id not in (
                 select customer_id from previous.customer_id_event where customer_id is not null
                 union select customer_id from previous.customer_xref
                 union select customer_id from id_owner
             )
-            qualify row_number() over (partition by customer_id order by cluster_id) = 1
+            qualify row_number() over (partition by customer_id order by cluster_number) = 1
             """
         )
-        con.execute("delete from id_unsettled where cluster_id in (select cluster_id from id_owner)")
+        con.execute("delete from id_unsettled where cluster_number in (select cluster_number from id_owner)")
         attempt += 1
 
 
@@ -231,13 +257,13 @@ def _write_events(con: duckdb.DuckDBPyConnection) -> None:
         create or replace table identity.customer_id_event as
         with claim as (
             select
-                id_claim.customer_id,
+                id_contest.customer_id,
                 owner.customer_id as holder,
                 kept.customer_id is not null as alive,
-                row_number() over (partition by id_claim.customer_id order by id_claim.priority) as choice
-            from id_claim
-            join id_owner as owner on owner.cluster_id = id_claim.cluster_id
-            left join id_owner as kept on kept.customer_id = id_claim.customer_id
+                row_number() over (partition by id_contest.customer_id order by id_contest.priority) as choice
+            from id_contest
+            join id_owner as owner on owner.cluster_number = id_contest.cluster_number
+            left join id_owner as kept on kept.customer_id = id_contest.customer_id
         ),
         happened as (
             select 1 as place, case origin when 'minted' then 'new' else 'restore' end as event,
@@ -252,7 +278,7 @@ def _write_events(con: duckdb.DuckDBPyConnection) -> None:
             union all
             select 4, 'retire', customer_id, null
             from (select distinct customer_id from previous.customer_xref)
-            where customer_id not in (select customer_id from claim)
+            where customer_id not in (select customer_id from id_claim)
         ),
         repeated as (
             select happened.*, count(earlier.event_id) as times
@@ -289,25 +315,17 @@ def _write_membership(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         create or replace table identity.customer_membership as
-        with key as (select customer_id, source_system, source_object, source_id from identity.customer_xref)
-        select
-            member.customer_id, member.source_system, member.source_object, member.source_id,
-            member.first_run_id, member.first_held_at,
-            case when member.is_current and key.customer_id is not null then run.run_id else member.last_run_id end
-                as last_run_id,
-            case when member.is_current and key.customer_id is not null then run.extract_date else member.last_held_at end
-                as last_held_at,
-            member.is_current and key.customer_id is not null as is_current
-        from previous.customer_membership as member
-        left join key using (customer_id, source_system, source_object, source_id)
-        cross join meta.current_run as run
+        select * from previous.customer_membership where is_current is distinct from true
         union all
         select
-            key.customer_id, key.source_system, key.source_object, key.source_id,
-            run.run_id, run.extract_date, run.run_id, run.extract_date, true
-        from key
-        anti join (select * from previous.customer_membership where is_current)
-            using (customer_id, source_system, source_object, source_id)
+            customer_id, source_system, source_object, source_id,
+            coalesce(member.first_run_id, run.run_id),
+            coalesce(member.first_held_at, run.extract_date),
+            case when xref.record_number is null then member.last_run_id else run.run_id end,
+            case when xref.record_number is null then member.last_held_at else run.extract_date end,
+            xref.record_number is not null
+        from (select * from previous.customer_membership where is_current) as member
+        full join identity.customer_xref as xref using (customer_id, source_system, source_object, source_id)
         cross join meta.current_run as run
         """
     )

@@ -48,7 +48,7 @@ CERTAIN_WEIGHT = 30.0
 LARGEST_COMPONENT = 60
 
 _PAIR_COLUMNS = f"""
-    party_type varchar,
+    party_type varchar, record_number_l bigint, record_number_r bigint,
     left_source_system varchar, left_source_object varchar, left_source_id varchar,
     right_source_system varchar, right_source_object varchar, right_source_id varchar,
     match_probability double, match_weight double, reason varchar, match_key varchar,
@@ -155,8 +155,8 @@ def build_pairs(
     """
     con.execute(f"create or replace table identity.pair ({_PAIR_COLUMNS})")
     con.execute(
-        "create or replace table identity.record_state"
-        " (source_system varchar, source_object varchar, source_id varchar, fingerprint ubigint)"
+        "create or replace table identity.record_state (source_system varchar, source_object varchar,"
+        " source_id varchar, record_number bigint, fingerprint ubigint)"
     )
     reports = []
     build_latin(con)
@@ -388,7 +388,7 @@ def _store(con: duckdb.DuckDBPyConnection, schema: str) -> int:
         f"""
         insert into identity.pair
         select
-            l.party_type,
+            l.party_type, l.record_number, r.record_number,
             l.source_system, l.source_object, l.source_id,
             r.source_system, r.source_object, r.source_id,
             1 / (1 + pow(2, -greatest(least(pair.match_weight, 60), -60))),

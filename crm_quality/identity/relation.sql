@@ -11,12 +11,7 @@ with person as (
         case when feature.employer is null
             then feature.address || '|' || coalesce(feature.city, feature.postal_code) end as home
     from identity.customer_xref as xref
-    inner join identity.record as record
-        on
-            xref.source_system = record.source_system
-            and xref.source_object = record.source_object
-            and xref.source_id = record.source_id
-    inner join identity.person_feature as feature on record.record_number = feature.record_number
+    inner join identity.person_feature as feature on xref.record_number = feature.record_number
     where feature.family is not null
 ),
 
@@ -27,12 +22,7 @@ organisation as (
         feature.domain,
         feature.address || '|' || coalesce(feature.city, feature.postal_code) as home
     from identity.customer_xref as xref
-    inner join identity.record as record
-        on
-            xref.source_system = record.source_system
-            and xref.source_object = record.source_object
-            and xref.source_id = record.source_id
-    inner join identity.organisation_feature as feature on record.record_number = feature.record_number
+    inner join identity.organisation_feature as feature on xref.record_number = feature.record_number
 ),
 
 shared as (

@@ -52,18 +52,20 @@ def find_unchanged(
     con.execute(
         f"""
         insert into identity.record_state
-        select source_system, source_object, source_id, fingerprint
+        select source_system, source_object, source_id, record_number, fingerprint
         from {schema}.fingerprint join identity.record using (record_number)
         """
     )
     con.execute(
         f"""
         create or replace table {schema}.unchanged as
-        select fingerprint.record_number, source_system, source_object, source_id
-        from {schema}.fingerprint as fingerprint
-        join identity.record as record using (record_number)
-        join previous.record_state as before using (source_system, source_object, source_id, fingerprint)
-        where {str(incremental).lower()} and record.party_type = '{kind.party_type}'
+        select fingerprint.record_number, before.record_number as number_before
+        from previous.record_state as before
+        join {schema}.fingerprint as fingerprint using (fingerprint)
+        join identity.record as record
+            on record.record_number = fingerprint.record_number and record.source_id = before.source_id
+            and record.source_object = before.source_object and record.source_system = before.source_system
+        where {str(incremental).lower()}
         """
     )
     con.execute(
@@ -93,12 +95,8 @@ def _read_known_pairs(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             case when pair.model is null then pair.match_key else pair.model.match_key end as match_key,
             case when pair.model is null then pair.waterfall else pair.model.waterfall end as waterfall
         from previous.pair as pair
-        join {schema}.unchanged as l
-            on l.source_system = pair.left_source_system and l.source_object = pair.left_source_object
-            and l.source_id = pair.left_source_id
-        join {schema}.unchanged as r
-            on r.source_system = pair.right_source_system and r.source_object = pair.right_source_object
-            and r.source_id = pair.right_source_id
+        join {schema}.unchanged as l on l.number_before = pair.record_number_l
+        join {schema}.unchanged as r on r.number_before = pair.record_number_r
         where pair.model is not null or not starts_with(pair.match_key, 'certain')
         """
     )

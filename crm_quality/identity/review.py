@@ -44,7 +44,7 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
         ),
         apart as (
             select *, 'apart' as state,
-                concat('kept apart', coalesce(concat(' because of ', conflict), ''), ': ', reason) as reasons,
+                concat('kept apart', coalesce(concat(' because of ', conflict), ''), ': ') as remark,
                 case when conflict is null then match_probability else {DOUBT_IN_CONFLICT} end as doubt
             from review_pair
             where left_customer <> right_customer and match_probability > {LEAST_PROBABILITY}
@@ -63,7 +63,7 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
             group by record_number
         ),
         weak as (
-            select distinct pair.*, 'joined' as state, concat('joined by a doubtful link: ', reason) as reasons,
+            select distinct pair.*, 'joined' as state, 'joined by a doubtful link: ' as remark,
                 1 - match_probability as doubt
             from review_pair as pair
             join hold on hold.record_number in (pair.l, pair.r) and hold.best = pair.match_weight
@@ -87,12 +87,13 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
                 right_source_system, right_source_object, right_source_id)), 16) as pair_id,
             left_source_system, left_source_object, left_source_id,
             right_source_system, right_source_object, right_source_id,
-            match_probability,
-            reasons,
+            doubtful.match_probability,
+            concat(remark, pair.reason) as reasons,
             case when is_decided then 'decided' else 'open' end as status,
             state, left_customer as left_customer_id, right_customer as right_customer_id,
-            round(worth, 4) as worth, round(doubt, 4) as doubt, waterfall
+            round(worth, 4) as worth, round(doubt, 4) as doubt, pair.waterfall
         from doubtful
+        join identity.pair as pair on pair.record_number_l = doubtful.l and pair.record_number_r = doubtful.r
         qualify row_number() over (partition by is_decided order by worth desc, l, r) <= {most_open} or is_decided
         order by is_decided, worth desc, l, r
         """
@@ -139,31 +140,19 @@ def _weigh_customers(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _number_pairs(con: duckdb.DuckDBPyConnection) -> None:
-    """review_pair: the scored pairs with record numbers, the customers of both sides, and what contradicts."""
+    """review_pair: the scored pairs as record numbers, the customers of both sides, and what contradicts."""
     con.execute(
         """
         create or replace temp table review_pair as
         select
-            pair.*,
-            l.customer_id as left_customer, r.customer_id as right_customer,
-            l_record.record_number as l, r_record.record_number as r,
+            pair.record_number_l as l, pair.record_number_r as r,
+            left_xref.customer_id as left_customer, right_xref.customer_id as right_customer,
+            pair.match_probability, pair.match_weight,
             conflict.reason as conflict
         from identity.pair as pair
-        join identity.record as l_record
-            on l_record.source_system = pair.left_source_system
-            and l_record.source_object = pair.left_source_object and l_record.source_id = pair.left_source_id
-        join identity.record as r_record
-            on r_record.source_system = pair.right_source_system
-            and r_record.source_object = pair.right_source_object and r_record.source_id = pair.right_source_id
-        join identity.customer_xref as l
-            on l.source_system = pair.left_source_system and l.source_object = pair.left_source_object
-            and l.source_id = pair.left_source_id
-        join identity.customer_xref as r
-            on r.source_system = pair.right_source_system and r.source_object = pair.right_source_object
-            and r.source_id = pair.right_source_id
-        left join identity.conflict as conflict
-            on conflict.record_number_l = l_record.record_number
-            and conflict.record_number_r = r_record.record_number
+        join identity.customer_xref as left_xref on left_xref.record_number = pair.record_number_l
+        join identity.customer_xref as right_xref on right_xref.record_number = pair.record_number_r
+        left join identity.conflict as conflict using (record_number_l, record_number_r)
         """
     )
 

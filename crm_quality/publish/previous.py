@@ -36,13 +36,15 @@ TABLES: dict[str, dict[str, str]] = {
         "into_customer_id": "varchar", "happened_at": "timestamp", "event_number": "bigint",
     },
     "identity.record_state": {
-        "source_system": "varchar", "source_object": "varchar", "source_id": "varchar", "fingerprint": "ubigint",
+        "source_system": "varchar", "source_object": "varchar", "source_id": "varchar",
+        "record_number": "bigint", "fingerprint": "ubigint",
     },
     "identity.pair_run": {
         "run_id": "varchar", "extract_date": "date", "records": "bigint", "unchanged_records": "bigint",
         "reused_pairs": "bigint", "compared_pairs": "bigint", "is_verified": "boolean", "differing_pairs": "bigint",
     },
     "identity.pair": {
+        "record_number_l": "bigint", "record_number_r": "bigint",
         "left_source_system": "varchar", "left_source_object": "varchar", "left_source_id": "varchar",
         "right_source_system": "varchar", "right_source_object": "varchar", "right_source_id": "varchar",
         "match_weight": "double", "reason": "varchar", "match_key": "varchar", "waterfall": _STEPS,

@@ -96,12 +96,12 @@ _EMPTY = {
     "previous.customer_membership": """
         customer_id varchar, source_system varchar, source_object varchar, source_id varchar,
         first_run_id varchar, first_held_at date, last_run_id varchar, last_held_at date, is_current boolean""",
-    "previous.record_state": "source_system varchar, source_object varchar, source_id varchar, fingerprint ubigint",
+    "previous.record_state": ", ".join(f"{name} {kind}" for name, kind in PREVIOUS["identity.record_state"].items()),
     "previous.pair_run": ", ".join(f"{name} {kind}" for name, kind in PREVIOUS["identity.pair_run"].items()),
     "previous.pair": ", ".join(f"{name} {kind}" for name, kind in PREVIOUS["identity.pair"].items()),
     "identity.conflict": "record_number_l bigint, record_number_r bigint, reason varchar",
     "identity.pair": """
-        party_type varchar,
+        party_type varchar, record_number_l bigint, record_number_r bigint,
         left_source_system varchar, left_source_object varchar, left_source_id varchar,
         right_source_system varchar, right_source_object varchar, right_source_id varchar,
         match_probability double, match_weight double, reason varchar, match_key varchar,
@@ -184,10 +184,14 @@ def decide(con: duckdb.DuckDBPyConnection, decision_id: int, kind: str, left: st
 
 def add_pair(con: duckdb.DuckDBPyConnection, left: str, right: str, weight: float, key: str = "name") -> None:
     """A scored pair of two records of crm.Contact."""
-    left, right = sorted((left, right))
     con.execute(
-        "insert into identity.pair values ('person', 'crm', 'Contact', ?, 'crm', 'Contact', ?, ?, ?, 'alike', ?, null)",
-        [left, right, 1 / (1 + 2**-weight), weight, key],
+        """
+        insert into identity.pair
+        select 'person', min(record_number), max(record_number), 'crm', 'Contact', min(source_id), 'crm', 'Contact', max(source_id),
+            ?, ?, 'alike', ?, null
+        from identity.record where source_id in (?, ?)
+        """,
+        [1 / (1 + 2**-weight), weight, key, left, right],
     )
 
 
@@ -224,12 +228,19 @@ def together(con: duckdb.DuckDBPyConnection, *source_ids: str) -> bool:
 
 def set_clusters(con: duckdb.DuckDBPyConnection, groups: list[list[str]]) -> None:
     """identity.cluster as given, for tests of ids."""
-    rows = [(f"crm|Contact|{min(group)}", key) for group in groups for key in group]
+    rows = [(f"crm|Contact|{min(group)}", f"crm|Contact|{key}") for group in groups for key in group]
+    con.execute("create or replace temp table grouped (cluster_id varchar, source_key varchar)")
+    con.executemany("insert into grouped values (?, ?)", rows)
     con.execute(
-        "create or replace table identity.cluster (cluster_id varchar, source_system varchar, source_object varchar,"
-        " source_id varchar, match_probability double, match_reason varchar)"
+        """
+        create or replace table identity.cluster as
+        select cluster_id, first.record_number as cluster_number, record.* exclude (source_key, party_type),
+            1.0 as match_probability, 'only record' as match_reason
+        from grouped
+        join identity.record as record using (source_key)
+        join identity.record as first on first.source_key = grouped.cluster_id
+        """
     )
-    con.executemany("insert into identity.cluster values (?, 'crm', 'Contact', ?, 1.0, 'only record')", rows)
 
 
 def ids(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
