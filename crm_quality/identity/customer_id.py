@@ -177,7 +177,9 @@ def _settle(con: duckdb.DuckDBPyConnection, claims: str, origin: str) -> None:
     A claim that is the best of its cluster and of its id cannot be beaten, so all of those are settled at once;
     what they exclude is dropped, and the rest looked at again.
     """
-    con.execute(f"create or replace temp table id_unsettled as select cluster_number, customer_id, priority from {claims}")
+    con.execute(
+        f"create or replace temp table id_unsettled as select cluster_number, customer_id, priority from {claims}"
+    )
     while (con.execute("select count(*) from id_unsettled").fetchone() or (0,))[0]:
         con.execute(
             """

@@ -61,7 +61,9 @@ def _first_night(project: Path, folder: Path) -> None:
 
 def _change(con: duckdb.DuckDBPyConnection) -> None:
     """Of 500 parties one is deleted, one entered a second time with other contacts, and three have something changed."""
-    con.execute("create temp table chosen as select *, hash(source_system, source_object, source_id) as h from core.party")
+    con.execute(
+        "create temp table chosen as select *, hash(source_system, source_object, source_id) as h from core.party"
+    )
     con.execute("delete from chosen where h % 500 > 4")
     con.execute(
         "delete from core.party where (source_system, source_object, source_id) in"
