@@ -91,9 +91,12 @@ def scopes(con: duckdb.DuckDBPyConnection, suite: Suite) -> dict[str | None, lis
 
 
 def _mapped_columns(con: duckdb.DuckDBPyConnection, suite: Suite) -> dict[tuple[str, str], set[str]]:
-    """Which columns each source object maps to the table; empty for tables that no source maps to."""
+    """Which columns each source object maps to the table; for a table outside core all columns as `party.country`."""
     if suite.schema != "core":
-        return {}
+        if not any(check.needs for check in suite.checks):
+            return {("", ""): set()}
+        rows = con.execute("select distinct table_name || '.' || column_name from meta.mapped_column").fetchall()
+        return {("", ""): {column for (column,) in rows}}
     rows = con.execute(
         "select source_system, source_object, list(column_name) from meta.mapped_column"
         " where table_name = ? group by all order by all",
@@ -108,12 +111,11 @@ def _scope(check: Check, mapped: Mapping[tuple[str, str], set[str]]) -> str | No
 
     fitting = [key for key, columns in mapped.items() if fits(columns)]
     conditions = [check.condition] if check.condition else []
-    if check.table.startswith("core."):
-        if not fitting and (check.needs or not mapped):
-            return None
-        if len(fitting) < len(mapped):
-            pairs = ", ".join(literal(pair) for pair in fitting)
-            conditions.append(f"(source_system, source_object) in ({pairs})")
+    if not fitting and (check.needs or not mapped):
+        return None
+    if check.table.startswith("core.") and len(fitting) < len(mapped):
+        pairs = ", ".join(literal(pair) for pair in fitting)
+        conditions.append(f"(source_system, source_object) in ({pairs})")
     return " and ".join(conditions)
 
 

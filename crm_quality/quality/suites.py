@@ -40,8 +40,8 @@ _ALWAYS_THERE = {*SOURCE_KEY, "extract_date", "row_hash"}
 class Check:
     """One expectation on one table.
 
-    `needs` are the canonical columns a source must map for the check to apply to its records: one of every
-    inner tuple. `condition` and `population` are SQL on a row of the table, or empty: which rows Great
+    `needs` are the canonical columns a source must map for the check to apply to its records, or, for a table outside
+    core, some source must map for it to apply at all (as `party.country`): one of every inner tuple. `condition` and `population` are SQL on a row of the table, or empty: which rows Great
     Expectations looks at, and which of those the score counts.
     """
 
@@ -214,7 +214,7 @@ def _check(file: Path, table: str, number: int, entry: Any, overrides: Overrides
         why=meta["why"],
         description=entry.get("description") or "",
         kwargs=kwargs,
-        needs=_needs(meta, columns),
+        needs=_needs(table, meta, columns),
         condition=_condition(file, where, kwargs.get("row_condition")),
         population=meta.get("population") or "",
         tolerate=float(meta.get("tolerate") or 0),
@@ -296,10 +296,12 @@ def _columns_of(kwargs: Mapping[str, Any]) -> list[str]:
     return [*named, *(kwargs.get("column_list") or [])]
 
 
-def _needs(meta: Mapping[str, Any], columns: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """As the suite says, else the columns of the expectation."""
+def _needs(table: str, meta: Mapping[str, Any], columns: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """As the suite says, else, of a table that sources map to, the columns of the expectation."""
     if "needs" in meta:
         return tuple((need,) if isinstance(need, str) else tuple(need) for need in meta["needs"])
+    if not table.startswith("core."):
+        return ()
     return tuple((_DERIVED.sub("", column),) for column in columns if column not in _ALWAYS_THERE)
 
 

@@ -1,6 +1,7 @@
 """Suites run inside DuckDB: verdicts, failing rows, counts. Does not belong here: the shipped suites."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from scenario import RUN, TODAY, add, failures, map_columns, warehouse
 from crm_quality.errors import CrmQualityError
 from crm_quality.quality.results import CheckOutcome, forget_other_results, record_check
 from crm_quality.quality.run import run_suite
-from crm_quality.quality.suites import read_suite
+from crm_quality.quality.suites import load_suites, read_suite
 
 
 def expectation(check: str, kind: str, meta: dict[str, Any] | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -89,6 +90,17 @@ def test_a_check_on_a_column_that_no_source_maps_is_neither_passed_nor_failed(tm
     assert outcome.success is None
     assert con.execute("select success from quality.check_result").fetchall() == [(None,)]
     assert con.execute("select count(*) from quality.check_result_by_source").fetchone() == (0,)
+
+
+def test_a_check_of_golden_is_not_asked_for_what_no_source_could_have_told_it(tmp_path: Path) -> None:
+    con = warehouse()
+    con.execute("create table golden.customer as select 'C1' as customer_id, null::varchar as country")
+    shipped = next(check for check in load_suites()["golden.customer"].checks if check.name == "country_present")
+    suite = replace(load_suites()["golden.customer"], checks=(shipped,))
+    assert run_suite(con, suite, RUN, TODAY)[0].success is None
+    map_columns(con, "crm", "Account", "party", "source_id country")
+    (outcome,) = run_suite(con, suite, RUN, TODAY)
+    assert (outcome.success, outcome.failing_keys) == (False, ("golden|customer|C1",))
 
 
 def test_only_records_of_objects_that_map_the_column_are_looked_at(tmp_path: Path) -> None:
