@@ -30,8 +30,8 @@
 -- completeness        share of the key fields that are filled, 0 to 1
 -- quality_score       completeness times the share of valid contacts, 0 to 1
 -- ghost_verdict       the best verdict among its records: real, unverified, suspect, ghost
--- first_seen_at       when the first of its records was created
--- last_activity_at    last activity, interaction or order on or before the extract date
+-- first_seen_at       when the first of its records was created; where no source says, the first thing that happened with it
+-- last_activity_at    last activity, contact, ticket, answer, deal or order on or before the extract date
 with key_field as (
     select
         field.field,
@@ -138,11 +138,12 @@ member as (
 activity as (
     select
         child.customer_id,
+        min(child.happened_at) as first_activity_at,
         max(child.happened_at) as last_activity_at
     from golden.customer_child as child
     cross join meta.current_run as run
     where
-        child.child in ('interaction', 'sales_order')
+        child.child in ('interaction', 'ticket', 'survey_response', 'opportunity', 'sales_order')
         and not child.is_void
         and cast(child.happened_at as date) <= run.extract_date
     group by child.customer_id
@@ -194,7 +195,7 @@ select
     round(cast(scored.completeness * scored.valid_share as double), 4) as quality_score,
     case member.best_verdict when 1 then 'real' when 2 then 'unverified' when 3 then 'suspect' else 'ghost' end
         as ghost_verdict,
-    member.first_seen_at,
+    coalesce(member.first_seen_at, activity.first_activity_at) as first_seen_at,
     greatest(member.last_activity_at, activity.last_activity_at) as last_activity_at
 from member
 inner join scored on member.customer_id = scored.customer_id

@@ -1,11 +1,12 @@
 -- One row per valid order of a customer: not cancelled, dated on or before the extract date, worth more than nothing.
 -- Where an ERP delivers orders they are the only ones that count: a CRM writes the same order down a second time, and
--- some that were never placed. Without an ERP the orders of all systems count.
+-- some that were never placed. Without an ERP the orders of all systems count, and where no system keeps orders at all, the deals
+-- that were won.
 -- customer_id      the customer who ordered
 -- source_system    system that the order comes from
 -- source_object    object of that system
--- source_id        id of the order in its system
--- ordered_on       day of the order; where the order has none the first day among its lines
+-- source_id        id of the order, or of the deal, in its system
+-- ordered_on       day of the order; where the order has none the first day among its lines; of a deal the day it was closed
 -- amount           amount of the order; where it has none the sum of its lines that are not cancelled, returns deducted
 -- currency         ISO 4217 code of the order, else of its lines; empty where no source says
 with order_line_total as (
@@ -55,6 +56,26 @@ placed as (
             sales_order.source_system in (select source_system from erp_with_orders)
             or not exists (select 1 from erp_with_orders)
         )
+    union all
+    select
+        child.customer_id,
+        deal.source_system,
+        deal.source_object,
+        deal.source_id,
+        deal.close_date as ordered_on,
+        deal.amount,
+        deal.currency
+    from core.opportunity as deal
+    inner join golden.customer_child as child
+        on
+            child.child = 'opportunity'
+            and deal.source_system = child.source_system
+            and deal.source_object = child.source_object
+            and deal.source_id = child.source_id
+    where
+        deal.is_won
+        and not deal.is_deleted
+        and not exists (select 1 from core.sales_order)
 )
 
 select

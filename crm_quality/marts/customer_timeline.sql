@@ -61,7 +61,8 @@ event as (
     cross join meta.current_run as run
     left join marts.customer_order as valid
         on
-            child.source_system = valid.source_system
+            child.child = 'sales_order'
+            and child.source_system = valid.source_system
             and child.source_object = valid.source_object
             and child.source_id = valid.source_id
     where

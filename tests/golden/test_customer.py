@@ -124,6 +124,19 @@ def test_the_last_activity_is_the_latest_of_records_contacts_and_orders_up_to_th
     }
 
 
+def test_a_customer_whose_records_have_no_date_is_first_seen_when_the_first_thing_happened_with_it() -> None:
+    with warehouse() as con:
+        deal = {"source_system": "crm", "source_object": "Opp", "party_source_id": "1", "is_deleted": False}
+        insert(con, "core.opportunity", {**deal, "source_id": "o1", "created_at": datetime(2024, 5, 1)})
+        insert(
+            con,
+            "core.ticket",
+            {"source_system": "crm", "source_id": "t1", "party_source_id": "1", "opened_at": datetime(2025, 1, 1)},
+        )
+        row = golden(con, record("1"))["c1"]
+    assert (row["first_seen_at"], row["last_activity_at"]) == (datetime(2024, 5, 1), datetime(2025, 1, 1))
+
+
 def test_an_id_without_an_object_stands_for_the_first_object_that_has_it() -> None:
     with warehouse() as con:
         event = {"source_system": "crm", "source_id": "i", "party_source_id": "1", "is_deleted": False}

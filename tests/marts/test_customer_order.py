@@ -95,6 +95,29 @@ def test_where_an_erp_delivers_orders_those_of_a_crm_do_not_count_again() -> Non
         assert con.execute("select source_system from marts.customer_order").fetchall() == [("erp",)]
 
 
+def test_where_no_system_keeps_orders_the_deals_that_were_won_count() -> None:
+    deal = {
+        "source_system": "crm", "source_object": "Opp", "party_source_id": "a", "close_date": DAY, "amount": 10,
+        "currency": "EUR", "is_won": True, "is_deleted": False,
+    }  # fmt: skip
+    deals = [
+        {**deal, "source_id": "won"},
+        {**deal, "source_id": "lost", "is_won": False},
+        {**deal, "source_id": "gone", "is_deleted": True},
+        {**deal, "source_id": "open", "is_won": None, "close_date": None},
+    ]
+    with warehouse() as con:
+        customers(con, "a")
+        insert(con, "core.opportunity", *deals)
+        build(con, "golden.customer_xref", "golden.customer_child", "marts.customer_order")
+        assert con.execute(
+            "select customer_id, source_object, source_id, ordered_on from marts.customer_order"
+        ).fetchall() == [("a", "Opp", "won", DAY)]
+        insert(con, "core.sales_order", order("1", "a", DAY, 10))
+        build(con, "golden.customer_child", "marts.customer_order")
+        assert con.execute("select source_id from marts.customer_order").fetchall() == [("1",)]
+
+
 def test_an_id_without_an_object_stands_for_the_first_object_that_has_it() -> None:
     with warehouse() as con:
         for source_object, name in (("Lead", "b"), ("Account", "a")):
