@@ -54,6 +54,15 @@ class ContractSettings(BaseModel):
     source_system: str | None = Field(default=None, description="source whose party records the ids belong to")
 
 
+class AuditSettings(BaseModel):
+    """Who verifies a random sample of a table's records, and how often."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every_days: int = Field(default=90, ge=1, description="days after which the next sample is due")
+    owner: str = Field(default="data stewards", min_length=1, description="on whose worklist it comes")
+
+
 SurvivorRule = Literal["real", "most_children", "most_complete", "longest_known", "most_recent"]
 
 
@@ -171,6 +180,9 @@ class Settings(BaseSettings):
     )
     writeback: WritebackSettings = WritebackSettings()
     contracts: ContractSettings | None = Field(default=None, description="customers under contract, for their churn")
+    audits: dict[Literal["core.party", "core.opportunity", "core.sales_order"], AuditSettings] = Field(
+        default={"core.party": AuditSettings()}, description="tables of which people verify a sample now and then"
+    )
     nightly_at: str = Field(
         default="02:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="time of the nightly run, HH:MM"
     )

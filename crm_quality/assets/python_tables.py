@@ -110,7 +110,7 @@ def _forecast(run: OpenRun) -> Mapping[str, Any]:
 
 
 def _audits(run: OpenRun) -> Mapping[str, Any]:
-    return {"audits": build_audit_tables(run.con, run.project.audits)}
+    return {"audits": build_audit_tables(run.con, run.project.audits, run.project.settings.audits)}
 
 
 def _churn(run: OpenRun) -> Mapping[str, Any]:
@@ -250,6 +250,12 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         _made_with_the_table_it_reads,
         ["quality.audit_accuracy"],
         "What people found of each value that an audit drew: right, wrong or cannot tell, and the right value.",
+    ),
+    PythonTable(
+        "quality.audit_due",
+        _made_with_the_table_it_reads,
+        ["quality.audit_accuracy"],
+        "When the next sample of a table is due for verification, by whom, and how much of the last one waits for a verdict.",
     ),
     PythonTable(
         "marts.churn_score",

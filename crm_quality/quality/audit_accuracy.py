@@ -2,15 +2,16 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
 from crm_quality.quality.audit import ALL_FIELDS, Audit, Stratum, load
 from crm_quality.quality.audit_draw import AUDITED, values_query
+from crm_quality.settings import AuditSettings
 from crm_quality.warehouse import literal
 
 CONFIDENCE = 0.95
@@ -46,6 +47,15 @@ _ACCURACY_TABLE = {
     "accuracy_low": ("double", "lower end of its 95 per cent confidence interval"),
     "accuracy_high": ("double", "upper end"),
     "rule_accuracy": ("double", "what the rules say: 1 - refused values / values, of all values"),
+}
+
+_DUE_TABLE = {
+    "table_name": ("varchar", "table of which a sample is to be verified"),
+    "owner": ("varchar", "who sees to it"),
+    "every_days": ("integer", "days after which the next sample is due"),
+    "last_drawn_on": ("date", "day of the extract of the last sample; empty where there was none"),
+    "waiting": ("bigint", "values of that sample without a verdict"),
+    "due_on": ("date", "day from which the next sample is due; today where there was none"),
 }
 
 
@@ -169,12 +179,14 @@ def _sampled(stratum: Stratum, records: dict[tuple[str, str, str], list[bool]]) 
     return Sampled(stratum.cells, stratum.records, len(records), share)
 
 
-def build_audit_tables(con: duckdb.DuckDBPyConnection, folder: Path) -> int:
-    """(Re)create quality.audit_verdict and quality.audit_accuracy from all audits of a project; returns their number.
+def build_audit_tables(con: duckdb.DuckDBPyConnection, folder: Path, periods: Mapping[str, AuditSettings]) -> int:
+    """(Re)create quality.audit_verdict, quality.audit_accuracy and, for the tables that `periods` names,
+    quality.audit_due from all audits of a project; returns the number of audits with a verdict.
 
     An audit appears with its first verdict. What it found wrong is open for as long as core says the same.
     """
-    audits = [audit for audit in load(folder) if audit.verdicts]
+    drawn = load(folder)
+    audits = [audit for audit in drawn if audit.verdicts]
     verdicts = [
         [
             audit.extract_date, audit.table, *item.key, item.field, item.risk, item.refused, False,
@@ -204,7 +216,20 @@ def build_audit_tables(con: duckdb.DuckDBPyConnection, folder: Path) -> int:
             """
         )
     _write(con, "quality.audit_accuracy", _ACCURACY_TABLE, estimates)
+    last = {audit.table: audit for audit in drawn}
+    _write(
+        con, "quality.audit_due", _DUE_TABLE, [_due(con, *period, last.get(period[0])) for period in periods.items()]
+    )
     return len(audits)
+
+
+def _due(con: duckdb.DuckDBPyConnection, table: str, period: AuditSettings, last: Audit | None) -> tuple[object, ...]:
+    if last is None:
+        (today,) = con.execute("select extract_date from meta.current_run").fetchone() or (None,)
+        return table, period.owner, period.every_days, None, 0, today
+    waiting = len(last.items) - len(last.standing())
+    due = last.extract_date + timedelta(days=period.every_days)
+    return table, period.owner, period.every_days, last.extract_date, waiting, due
 
 
 def _write(

@@ -1,5 +1,5 @@
 -- What has to be done, by whom, until when: one row per thing to do. An item is gone when the next extract shows it done.
--- fix: a value that a rule refuses, or that an audit found wrong. verify: a value or a record that may be wrong. follow up: money or a deal that waits.
+-- fix: a value that a rule refuses, or that an audit found wrong. verify: a value or a record that may be wrong, or a sample that is due. follow up: money or a deal that waits.
 -- merge: one customer entered several times. review: two records that may be one customer.
 -- task_id         the same thing has the same id in every run
 -- kind            as above
@@ -11,7 +11,7 @@
 -- currency        its currency
 -- severity        critical, warning or info
 -- table_name      table of the record
--- source_system   key of the record
+-- source_system   key of the record; empty for an audit, which is of a whole table
 -- source_object   key of the record; empty where only its id is known
 -- source_id       key of the record
 -- field           the field at fault
@@ -321,10 +321,43 @@ audited as (
     where said.is_open
 ),
 
+audit as (
+    select
+        md5(concat_ws('|', 'audit due', due.table_name, coalesce(cast(due.last_drawn_on as varchar), ''), cast(due.due_on <= run.extract_date as varchar)))
+            as task_id,
+        'verify' as kind,
+        case
+            when due.last_drawn_on is null
+                then 'Nobody has verified a sample of ' || due.table_name || ' yet: draw one with `crm-quality audit`.'
+            when due.due_on <= run.extract_date
+                then 'A sample of ' || due.table_name || ' is verified every ' || due.every_days || ' days: the next is due, draw it with `crm-quality audit`.'
+            else 'A sample of ' || due.table_name || ' was drawn and waits for ' || due.waiting || ' verdicts: complete the list and read it back.'
+        end as what,
+        due.owner,
+        case when due.due_on <= run.extract_date then due.due_on else due.last_drawn_on end + 14 as due_on,
+        cast(null as decimal(18, 2)) as value_at_stake,
+        cast(null as varchar) as currency,
+        'warning' as severity,
+        due.table_name,
+        cast(null as varchar) as source_system,
+        cast(null as varchar) as source_object,
+        cast(null as varchar) as source_id,
+        cast(null as varchar) as field,
+        cast(null as varchar) as file,
+        cast(null as bigint) as line,
+        case when due.due_on <= run.extract_date then due.due_on else due.last_drawn_on end as found_on,
+        'audit' as origin
+    from quality.audit_due as due
+    cross join meta.current_run as run
+    where due.due_on <= run.extract_date or due.waiting > 0
+),
+
 task as (
     select * from fix
     union all
     select * from audited
+    union all
+    select * from audit
     union all
     select * from difference
     union all

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenario import add, build, warehouse
+from scenario import add, build, next_day, warehouse
 from scipy.stats import binomtest
 
 from crm_quality.errors import CrmQualityError
@@ -19,6 +19,7 @@ from crm_quality.quality.audit_accuracy import Sampled, build_audit_tables, esti
 from crm_quality.quality.audit_draw import allocate, draw
 from crm_quality.quality.audit_workbook import read_workbook, verdicts, write_audit
 from crm_quality.quality.results import create_result_tables
+from crm_quality.settings import AuditSettings
 
 DAY = date(2026, 11, 21)
 
@@ -287,11 +288,36 @@ def test_people_and_rules_stand_side_by_side(drawn: Audit, con: duckdb.DuckDBPyC
     high = sum(item.risk == "high" for item in drawn.items) // 2
     assert email.accuracy == pytest.approx((2 + 6 * (1 - refused / high)) / 40)
 
-    assert build_audit_tables(con, folder) == 1
+    assert build_audit_tables(con, folder, {}) == 1
     accuracy = (
         "select accuracy, accuracy_low, accuracy_high, rule_accuracy from quality.audit_accuracy where field = 'email'"
     )
     assert con.execute(accuracy).fetchall() == [(email.accuracy, email.low, email.high, 0.875)]
+
+
+def tasks(con: duckdb.DuckDBPyConnection, folder: Path, periods: dict[str, AuditSettings]) -> list[tuple[Any, ...]]:
+    """The worklist where nothing but audits gives anything to do."""
+    build_audit_tables(con, folder, periods)
+    con.execute(
+        """
+        create or replace table quality.failure_history (check_id varchar, table_name varchar, source_system varchar, source_object varchar,
+            source_id varchar, column_name varchar, severity varchar, file varchar, line bigint, first_seen_at date, resolved_at date);
+        create or replace table quality.reconciliation_difference (difference_id varchar, kind varchar, field varchar, owner varchar, status varchar,
+            first_found_at date, amount_difference double, currency varchar, crm_source_system varchar, erp_source_system varchar,
+            crm_source_id varchar, erp_source_id varchar);
+        create or replace table quality.process_finding (kind varchar, source_system varchar, source_object varchar, source_id varchar,
+            owner varchar, field varchar, amount double, currency varchar);
+        delete from quality.ghost_verdict;
+        create or replace table identity.review_queue (pair_id varchar, left_source_system varchar, left_source_object varchar, left_source_id varchar, status varchar);
+        create or replace table marts.customer_value (customer_id varchar, clv_12m double, currency varchar);
+        create or replace table golden.customer_child (customer_id varchar, child varchar, source_system varchar, source_object varchar, source_id varchar);
+        create or replace table quality.service_finding (kind varchar, source_system varchar, source_object varchar, source_id varchar,
+            owner varchar, promised_at timestamp, waits boolean);
+        create or replace table golden.customer_xref as from identity.customer_xref;
+        """
+    )
+    build(con, "quality.worklist")
+    return con.execute("select kind, what, owner, due_on, source_id, field, origin from quality.worklist").fetchall()
 
 
 def test_what_an_audit_found_wrong_is_to_be_fixed_until_the_record_says_otherwise(
@@ -302,30 +328,35 @@ def test_what_an_audit_found_wrong_is_to_be_fixed_until_the_record_says_otherwis
     audits.append(folder, drawn, [Verdict(one.item, "wrong", "Wang Li", None, "li", "2026-11-22")])
     audits.append(folder, drawn, [Verdict(other.item, "wrong", None, None, "li", "2026-11-22")])
     con.execute("update core.party set full_name_raw = 'Corrected' where source_id = ?", [other.source_id])
-    build_audit_tables(con, folder)
-    con.execute(
-        """
-        create table quality.failure_history (check_id varchar, table_name varchar, source_system varchar, source_object varchar,
-            source_id varchar, column_name varchar, severity varchar, file varchar, line bigint, first_seen_at date, resolved_at date);
-        drop table quality.reconciliation_difference;
-        create table quality.reconciliation_difference (difference_id varchar, kind varchar, field varchar, owner varchar, status varchar,
-            first_found_at date, amount_difference double, currency varchar, crm_source_system varchar, erp_source_system varchar,
-            crm_source_id varchar, erp_source_id varchar);
-        create table quality.process_finding (kind varchar, source_system varchar, source_object varchar, source_id varchar,
-            owner varchar, field varchar, amount double, currency varchar);
-        delete from quality.ghost_verdict;
-        create table identity.review_queue (pair_id varchar, left_source_system varchar, left_source_object varchar, left_source_id varchar, status varchar);
-        create table marts.customer_value (customer_id varchar, clv_12m double, currency varchar);
-        create table golden.customer_child (customer_id varchar, child varchar, source_system varchar, source_object varchar, source_id varchar);
-        create table quality.service_finding (kind varchar, source_system varchar, source_object varchar, source_id varchar,
-            owner varchar, promised_at timestamp, waits boolean);
-        create table golden.customer_xref as from identity.customer_xref;
-        """
-    )
-    build(con, "quality.worklist")
-    assert con.execute("select kind, what, owner, due_on, source_id, field, origin from quality.worklist").fetchall() == [
+    assert tasks(con, folder, {}) == [
         (
             "fix", "Somebody verified the full name and found it wrong: correct it; quality.audit_verdict holds the right one.",
             "li", date(2026, 12, 5), one.source_id, "full_name", "audit",
         )
     ]  # fmt: skip
+
+
+def test_whoever_sees_to_audits_is_reminded_when_one_is_due_and_until_its_verdicts_are_in(
+    drawn: Audit, con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    folder = tmp_path / "audits"
+    periods = {"core.party": AuditSettings(every_days=30, owner="wang"), "core.sales_order": AuditSettings()}
+    never = (
+        "verify", "Nobody has verified a sample of core.sales_order yet: draw one with `crm-quality audit`.",
+        "data stewards", date(2026, 12, 5), None, None, "audit",
+    )  # fmt: skip
+    waiting = f"A sample of core.party was drawn and waits for {len(drawn.items)} verdicts: complete the list and read it back."
+    assert sorted(tasks(con, folder, periods)) == sorted(
+        [never, ("verify", waiting, "wang", date(2026, 12, 5), None, None, "audit")]
+    )
+    audits.append(
+        folder, drawn, [Verdict(item.item, "right", None, None, "wang", "2026-11-22") for item in drawn.items]
+    )
+    assert tasks(con, folder, periods) == [never]
+    next_day(con, date(2026, 12, 20), "run-2")
+    assert tasks(con, folder, {"core.party": periods["core.party"]}) == []
+    next_day(con, date(2026, 12, 21), "run-3")
+    due = "A sample of core.party is verified every 30 days: the next is due, draw it with `crm-quality audit`."
+    assert tasks(con, folder, {"core.party": periods["core.party"]}) == [
+        ("verify", due, "wang", date(2027, 1, 4), None, None, "audit")
+    ]

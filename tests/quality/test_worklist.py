@@ -38,9 +38,9 @@ def con() -> duckdb.DuckDBPyConnection:
         create table quality.ghost_verdict as select 'crm' as source_system, 'Account' as source_object,
             'A1' as source_id, 'suspect' as verdict;
         create table quality.audit_verdict (table_name varchar, source_system varchar, source_object varchar, source_id varchar, field varchar, verdict varchar, right_value varchar, extract_date date, is_open boolean);
+        create table quality.audit_due (table_name varchar, owner varchar, every_days integer, last_drawn_on date, waiting bigint, due_on date);
         create table identity.review_queue as select 'p1' as pair_id, 'crm' as left_source_system,
             'Account' as left_source_object, 'A1' as left_source_id, 'open' as status;
-        
         create table marts.customer_value as select 'C1' as customer_id, 1234.567 as clv_12m, 'CNY' as currency;
         insert into identity.customer_xref values ('C1', 'crm', 'Account', 'A1', 1, '');
         create table golden.customer_xref as from identity.customer_xref;
