@@ -105,7 +105,9 @@ def _learn(file: Path, subject: Subject, shared: set[str]) -> None:
     with duckdb.connect(str(file), read_only=True) as con:
         mark(con, subject.records)
         texts, others = find_texts(con)
+        keys = con.execute("select concat_ws('|', source_system, source_object, source_id) from forgotten").fetchall()
     subject.texts += texts
+    subject.keys.update(key for (key,) in keys)
     shared.update(others)
 
 
@@ -115,13 +117,14 @@ def _forget_everywhere(project: Project, subject: Subject, versions: list[Path],
         leftover.unlink()
     shutil.rmtree(project.spill, ignore_errors=True)
     _note(proof, project.decisions, project, files.decided(project.decisions, subject.records))
+    in_logs = [*subject.texts, *sorted(subject.keys)]
     for file in sorted(_owned(project)):
         if file.suffix == ".parquet":
             _note(proof, file, project, files.thin_out(file, {*subject.texts, *features}))
         elif file.suffix == ".db":
-            _note(proof, file, project, files.black_out_history(file, subject.texts))
+            _note(proof, file, project, files.black_out_history(file, in_logs))
         elif files.is_text(file):
-            _note(proof, file, project, files.black_out(file, subject.texts))
+            _note(proof, file, project, files.black_out(file, in_logs))
     # The current version is the last to go: until then, the command can be given again where it was interrupted.
     for version in sorted(versions, key=lambda one: (one == project.golden.resolve(), one)):
         _version(project, version, subject, proof)
@@ -211,7 +214,7 @@ def _features(con: duckdb.DuckDBPyConnection) -> list[str]:
 def _version(project: Project, version: Path, subject: Subject, proof: Proof) -> None:
     """Write a version anew without the person, then put it in the place of the old one."""
     draft, building = version.with_suffix(".building0"), version.with_suffix(".building")
-    database.rewrite(version, draft)
+    shutil.copyfile(version, draft)
     with duckdb.connect(str(draft)) as con:
         mark(con, subject.records)
         gone = database.erase(con, subject.texts)
@@ -250,7 +253,8 @@ def _search(project: Project, subject: Subject, proof: Proof) -> None:
     for file in owned:
         shown = str(file.relative_to(project.folder))
         proof.files_searched[shown] = file.stat().st_size
-        if files.holds(file, subject.texts) or _holds_rows(project, file, subject):
+        names = subject.texts if file.suffix == ".duckdb" else [*subject.texts, *sorted(subject.keys)]
+        if files.holds(file, names) or _holds_rows(project, file, subject):
             proof.still_found_in.append(shown)
     mine = {*owned, *(project.folder / "forgotten").glob("*")}
     for file in sorted(project.folder.rglob("*")):

@@ -23,11 +23,14 @@ _HAN = re.compile(r"[\u3400-\u9fff]")
 
 @dataclass
 class Subject:
-    """A customer with all records, and the texts by which a file that still holds something is found out."""
+    """A customer with all records, the texts by which a file that still holds something is found out, and the keys of
+    the records and of all that is about them, as logs name failing rows: `system|object|id`.
+    """
 
     customer_id: str
     records: list[Key]
     texts: list[str] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
 
 
 def find_subject(con: duckdb.DuckDBPyConnection, named: str) -> Subject:
@@ -65,9 +68,15 @@ def mark(con: duckdb.DuckDBPyConnection, records: Sequence[Key]) -> None:
                 where party.source_system = forgotten.source_system and party.source_id = forgotten.source_id
                 and party.source_object < forgotten.source_object)"""
         )
+    there = set(
+        con.execute(
+            "select table_name, column_name from duckdb_columns() "
+            "where database_name = current_database() and schema_name = 'core'"
+        ).fetchall()
+    )
     for table in _in_order_of_reference():
         for column, target in canonical()[table].references.items():
-            if table == "party" or target == "product" or not _has_column(con, "core", table, column):
+            if table == "party" or target == "product" or (table, column) not in there:
                 continue
             named = column.replace("_id", "_object")
             same = f"line.{named} = forgotten.source_object or line.{named} is null and forgotten.is_first"
@@ -77,7 +86,7 @@ def mark(con: duckdb.DuckDBPyConnection, records: Sequence[Key]) -> None:
                 from core.{table} as line inner join forgotten
                     on forgotten.kind = {literal(target)} and line.source_system = forgotten.source_system
                     and line.{column} = forgotten.source_id
-                where {same if _has_column(con, "core", table, named) else "forgotten.is_first"}"""
+                where {same if (table, named) in there else "forgotten.is_first"}"""
             )
     con.execute("create or replace temp table forgotten_customer (customer_id varchar)")
     for schema, table in (("identity", "customer_membership"), ("golden", "customer_xref")):
@@ -146,13 +155,3 @@ def _in_order_of_reference() -> list[str]:
 def _depth(table: str) -> int:
     targets = {target for target in canonical()[table].references.values() if target != table}
     return 1 + max(map(_depth, targets), default=0)
-
-
-def _has_column(con: duckdb.DuckDBPyConnection, schema: str, table: str, column: str) -> bool:
-    return bool(
-        con.execute(
-            "select 1 from duckdb_columns() where database_name = current_database() and schema_name = ? "
-            "and table_name = ? and column_name = ?",
-            [schema, table, column],
-        ).fetchone()
-    )
