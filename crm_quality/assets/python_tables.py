@@ -134,7 +134,7 @@ def _tags(run: OpenRun) -> Mapping[str, Any]:
 def _backtests(run: OpenRun) -> Mapping[str, Any]:
     """The tables before have written it; here it is shown."""
     add_ghost_forecast(run.con)
-    picture = draw_backtests(run.con)
+    picture = draw_backtests(run.con, run.project.dagster_home)
     shown = {"said against happened": dg.MetadataValue.md(markdown_picture(picture))} if picture else {}
     return {**shown, "figures": dg.MetadataValue.md(markdown_figures(run.con))}
 

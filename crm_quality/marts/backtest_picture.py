@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,10 +14,11 @@ _SIZE = 210
 _COLOURS = {"model": "#1f77b4", "baseline": "#ff7f0e"}
 
 
-def draw_backtests(con: duckdb.DuckDBPyConnection) -> bytes | None:
+def draw_backtests(con: duckdb.DuckDBPyConnection, folder: Path) -> bytes | None:
     """A PNG with one panel per model: what was said of each tenth of the customers against what happened.
 
-    The nearer to the dashed line, the better. None where nothing was tested by tenth.
+    The nearer to the dashed line, the better. None where nothing was tested by tenth. The picture is kept in the folder
+    and drawn anew only when the figures are others: most nights test nothing.
     """
     rows = con.execute(
         """
@@ -31,14 +34,22 @@ def draw_backtests(con: duckdb.DuckDBPyConnection) -> bytes | None:
         return None
     names = ("model", "origin", "metric", "whose", "said", "happened")
     points = [dict(zip(names, row, strict=True)) for row in rows]
-    # Not through Altair: its import takes longer than the picture.
-    import vl_convert
-
     panels = [
         _panel([point for point in points if point["model"] == model]) for model in sorted({row[0] for row in rows})
     ]
-    chart = {"hconcat": panels, "resolve": {"scale": {"x": "independent", "y": "independent"}}}
-    return bytes(vl_convert.vegalite_to_png(json.dumps(chart), scale=1.5))
+    chart = json.dumps({"hconcat": panels, "resolve": {"scale": {"x": "independent", "y": "independent"}}})
+    kept = folder / f"backtests-{hashlib.sha256(chart.encode()).hexdigest()[:16]}.png"
+    if not kept.exists():
+        # Not through Altair: its import takes longer than the picture.
+        import vl_convert
+
+        for old in folder.glob("backtests-*.png"):
+            old.unlink()
+        folder.mkdir(exist_ok=True)
+        building = kept.with_suffix(".building")
+        building.write_bytes(vl_convert.vegalite_to_png(chart, scale=1.5))
+        building.replace(kept)
+    return kept.read_bytes()
 
 
 def markdown_picture(png: bytes) -> str:
