@@ -50,6 +50,7 @@ class ContractSettings(BaseModel):
     churned: str = Field(description="column that says whether it was cancelled")
     churned_value: str = Field(default="Yes", description="what stands there if it was")
     amount: str | None = Field(default=None, description="column with what the contract brings a month")
+    renews: str | None = Field(default=None, description="column with the day on which it ends unless it is renewed")
     ignore: list[str] = Field(default=[], description="columns that say nothing, or what is only known afterwards")
     source_system: str | None = Field(default=None, description="source whose party records the ids belong to")
 

@@ -16,7 +16,7 @@ from crm_quality.marts.backtest import Figure
 from crm_quality.marts.churn_model import figures
 from crm_quality.marts.threads import one_thread
 from crm_quality.settings import ContractSettings
-from crm_quality.warehouse import literal, quoted
+from crm_quality.warehouse import literal, quoted, scalar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,10 @@ _COMMENTS = {
     "model_version": "the model",
     "monthly_amount": "what the contract brings a month, as its table says; empty where the settings name no column",
     "renewal_value": "expected of the coming twelve months: twelve times monthly_amount, less value_at_risk",
-    "value_at_risk": "twelve times monthly_amount times churn_probability; both empty for a contract already cancelled",
+    "value_at_risk": "monthly_amount times churn_probability times the months of these twelve after renews_on, all twelve "
+    "where no day is known; both empty for a contract already cancelled",
+    "renews_on": "day on which it ends unless it is renewed; empty where the settings name no column",
+    "days_to_renewal": "days from as_of_date to renews_on; negative where nobody wrote down the renewal",
 }
 
 
@@ -62,7 +65,7 @@ def build_contract_churn(con: duckdb.DuckDBPyConnection, settings: ContractSetti
     con.execute(
         "create or replace table marts.contract_churn (contract_id varchar, customer_id varchar, as_of_date date, "
         "has_churned boolean, churn_probability double, risk_band varchar, top_reason varchar, model_version varchar, "
-        "monthly_amount double, renewal_value double, value_at_risk double)"
+        "monthly_amount double, renewal_value double, value_at_risk double, renews_on date, days_to_renewal bigint)"
     )
     con.execute(
         "comment on table marts.contract_churn is 'How likely a customer under contract cancels it; the contracts are in "
@@ -73,19 +76,19 @@ def build_contract_churn(con: duckdb.DuckDBPyConnection, settings: ContractSetti
     backtest.start(con, MODEL)
     if settings is None:
         return 0
-    contracts, churned, features, amounts = _read(con, settings, folder / settings.file)
+    contracts, churned, features = _read(con, settings, folder / settings.file)
     probability, plain = _cross_validated(features, churned)
     published = _test(con, churned, probability, plain)
     if published:
         reasons = _reasons(features, churned, probability)
-        _write(con, settings, contracts, amounts, churned, probability, reasons)
+        _write(con, settings, contracts, churned, probability, reasons)
     return len(contracts)
 
 
 def _read(
     con: duckdb.DuckDBPyConnection, settings: ContractSettings, file: Path
-) -> tuple[pd.Series[str], NDArray[np.int64], pd.DataFrame, pd.Series[float]]:
-    """Contract ids, 0 or 1 for cancelled, features (numbers, and words as categories), and amounts a month."""
+) -> tuple[pd.DataFrame, NDArray[np.int64], pd.DataFrame]:
+    """Contracts (id, amount a month, renews_on), 0 or 1 for cancelled, and features: numbers, and words as categories."""
     import pandas as pd
 
     if not file.is_file():
@@ -93,11 +96,21 @@ def _read(
     reader = "read_parquet($file)" if file.suffix == ".parquet" else "read_csv($file, all_varchar = true)"
     con.execute(f"create or replace temp table contract as from {reader}", {"file": str(file)})
     present = [name for name, *_ in con.execute("describe contract").fetchall()]
-    amount = {settings.amount} if settings.amount else set()
-    missing = {settings.id, settings.churned, *settings.ignore, *amount} - set(present)
+    optional = {name for name in (settings.amount, settings.renews) if name}
+    missing = {settings.id, settings.churned, *settings.ignore, *optional} - set(present)
     if missing:
         raise CrmQualityError(f"{file}: no column {', '.join(sorted(missing))}; it has {', '.join(present)}")
-    table = con.execute(f"select * from contract order by md5({quoted(settings.id)}), {quoted(settings.id)}").df()
+    renews = quoted(settings.renews) if settings.renews else "null"
+    unreadable = scalar(
+        con, f"select count(*) from contract where trim({renews}::varchar) <> '' and try_cast({renews} as date) is null"
+    )
+    if unreadable:
+        raise CrmQualityError(
+            f"{file}: {unreadable} row(s) have a {settings.renews} that is no day; write it as 2026-11-21"
+        )
+    table = con.execute(
+        f"select *, try_cast({renews} as date) as renews_on_day from contract order by md5({quoted(settings.id)}), {quoted(settings.id)}"
+    ).df()
     con.execute("drop table contract")
     churned = (table[settings.churned].astype(str).str.strip() == settings.churned_value).to_numpy().astype(np.int64)
     if churned.sum() < FOLDS * 10 or (1 - churned).sum() < FOLDS * 10:
@@ -105,11 +118,18 @@ def _read(
             f"{file}: {churned.sum()} of {len(churned)} rows have {settings.churned} = {settings.churned_value!r}; "
             f"at least {FOLDS * 10} of either kind are needed. Is contracts.churned_value right?"
         )
-    left = [name for name in present if name not in {settings.id, settings.churned, *settings.ignore}]
+    left = [name for name in present if name not in {settings.id, settings.churned, settings.renews, *settings.ignore}]
     amounts = (
         pd.to_numeric(table[settings.amount], errors="coerce") if settings.amount else pd.Series(np.nan, table.index)
     )
-    return table[settings.id].astype(str), churned, _features(table[left]), amounts.astype("float64")
+    contracts = pd.DataFrame(
+        {
+            "contract_id": table[settings.id].astype(str),
+            "amount": amounts.astype("float64"),
+            "renews_on": table["renews_on_day"],
+        }
+    )
+    return contracts, churned, _features(table[left])
 
 
 def _features(table: pd.DataFrame) -> pd.DataFrame:
@@ -190,23 +210,12 @@ def _reasons(features: pd.DataFrame, churned: NDArray[np.int64], probability: ND
 def _write(
     con: duckdb.DuckDBPyConnection,
     settings: ContractSettings,
-    contracts: pd.Series[str],
-    amounts: pd.Series[float],
+    contracts: pd.DataFrame,
     churned: NDArray[np.int64],
     probability: NDArray[np.float64],
     reasons: list[str],
 ) -> None:
-    import pandas as pd
-
-    scored = pd.DataFrame(
-        {
-            "contract_id": contracts,
-            "churned": churned,
-            "probability": probability.round(6),
-            "reason": reasons,
-            "amount": amounts,
-        }
-    )
+    scored = contracts.assign(churned=churned, probability=probability.round(6), reason=reasons)
     con.register("scored", scored)
     con.execute(
         """
@@ -215,9 +224,17 @@ def _write(
             case when probability >= 0.7 then 'high' when probability >= 0.4 then 'medium' else 'low' end,
             reason, $model,
             case when not isnan(amount) then amount end as monthly,
-            case when churned = 0 then round(12 * monthly * (1 - probability), 2) end,
-            case when churned = 0 then round(12 * monthly * probability, 2) end
-        from scored
+            case when churned = 0 then round(monthly * (12 - months_after * probability), 2) end,
+            case when churned = 0 then round(monthly * months_after * probability, 2) end,
+            renews_on, days_to_renewal
+        from (
+            select scored.* replace (cast(scored.renews_on as date) as renews_on),
+                date_diff('day', today.extract_date, cast(scored.renews_on as date)) as days_to_renewal,
+                -- until the day of renewal the money is agreed
+                12 - 12 * least(greatest(coalesce(days_to_renewal, 0), 0), 365) / 365.0 as months_after
+            from scored
+            cross join meta.current_run as today
+        ) as scored
         cross join meta.current_run as run
         left join (
             select source_id, min(customer_id) as customer_id

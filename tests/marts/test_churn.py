@@ -149,6 +149,32 @@ def test_churn_of_telephone_contracts_is_told_in_cross_validation_and_calibrated
     assert {row["value_at_risk"] for row in gone} == {None}
 
 
+def test_until_its_renewal_a_contract_brings_what_was_agreed_and_after_it_what_is_likely(
+    contracts: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    half_a_year = EXTRACT_DATE + timedelta(days=182)
+    lines = [
+        f"{n},{'ja' if n % 3 == 0 else 'nein'},{'abc'[n % 3]},100,{half_a_year if n % 2 else ''}" for n in range(300)
+    ]
+    file = tmp_path / "contracts.csv"
+    file.write_text("\n".join(["id,left,plan,fee,ends", *lines]))
+    settings = ContractSettings(
+        file=file.name, id="id", churned="left", churned_value="ja", amount="fee", renews="ends"
+    )
+    assert build_contract_churn(contracts, settings, tmp_path) == 300
+    found = {row["contract_id"]: row for row in rows(contracts, "from marts.contract_churn where not has_churned")}
+    agreed, at_any_time = found["1"], found["2"]
+    assert (agreed["renews_on"], agreed["days_to_renewal"]) == (half_a_year, 182)
+    assert agreed["value_at_risk"] == pytest.approx(1200 * (1 - 182 / 365) * agreed["churn_probability"], abs=0.01)
+    assert agreed["renewal_value"] == pytest.approx(1200 - agreed["value_at_risk"], abs=0.011)
+    assert at_any_time["renews_on"] is None
+    assert at_any_time["value_at_risk"] == pytest.approx(1200 * at_any_time["churn_probability"], abs=0.01)
+
+    file.write_text(file.read_text().replace(str(half_a_year), "next May"))
+    with pytest.raises(CrmQualityError, match=r"150 row\(s\) have a ends that is no day; write it as 2026-11-21"):
+        build_contract_churn(contracts, settings, tmp_path)
+
+
 def test_a_project_without_contracts_has_an_empty_table(contracts: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     assert build_contract_churn(contracts, None, tmp_path) == 0
     assert rows(contracts, "from marts.contract_churn") == []
