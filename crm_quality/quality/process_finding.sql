@@ -3,7 +3,7 @@
 -- skipped: moved over a stage, or won before the last. reversed: moved back. reopened: taken up again after it was won or
 -- lost. stuck: longer in its stage than the stage allows. overdue: open, and its expected close lies in the past.
 -- missing_field: a field that its stage requires is empty. unknown_stage: the process has no such stage.
--- closed_without_activity: nobody spoke with the customer between the day it was created and the day it closed.
+-- closed_without_activity: nobody spoke with the customer, or a contact of it, between the week before it was created and its close.
 -- kind           as above
 -- source_system  key of the opportunity
 -- source_object  key of the opportunity
@@ -92,14 +92,30 @@ current_stage as (
     group by source_system, opportunity_source_id
 ),
 
+-- Who speaks with a contact speaks with the company.
+spoken as (
+    select source_system, party_source_id, cast(happened_at as date) as spoken_on
+    from core.interaction
+    union all
+    select interaction.source_system, contact.parent_source_id as party_source_id, cast(interaction.happened_at as date) as spoken_on
+    from core.interaction as interaction
+    inner join core.party as contact
+        on
+            interaction.source_system = contact.source_system
+            and interaction.party_source_id = contact.source_id
+    where
+        contact.parent_source_id is not null
+        and (interaction.party_source_object = contact.source_object or interaction.party_source_object is null)
+),
+
 touched as (
     select distinct deal.source_system, deal.source_object, deal.source_id
     from deal
-    inner join core.interaction as interaction
+    inner join spoken
         on
-            deal.source_system = interaction.source_system
-            and deal.party_source_id = interaction.party_source_id
-            and cast(interaction.happened_at as date) between cast(deal.created_at as date) - 7 and deal.close_date
+            deal.source_system = spoken.source_system
+            and deal.party_source_id = spoken.party_source_id
+            and spoken.spoken_on between cast(deal.created_at as date) - 7 and deal.close_date
     where deal.has_closed
 ),
 

@@ -1,6 +1,7 @@
 -- What has to be done, by whom, until when: one row per thing to do. An item is gone when the next extract shows it done.
 -- fix: a value that a rule refuses, or that an audit found wrong. verify: a value or a record that may be wrong, or a sample that is due. follow up: money or a deal that waits.
 -- merge: one customer entered several times. review: two records that may be one customer.
+-- What two steps find is one thing to do, and a ghost is to be deactivated, not to be mended field by field.
 -- task_id         the same thing has the same id in every run
 -- kind            as above
 -- what            what to do, in words; no value of the record is in it
@@ -20,25 +21,27 @@
 -- found_on        day it was found first
 -- origin          the check, the kind of difference, or the finding
 with document as (
-    select 'core.party' as table_name, source_system, source_object, source_id, owner, cast(null as decimal(18, 4)) as amount, cast(null as varchar) as currency
+    select
+        'core.party' as table_name, source_system, source_object, source_id, owner, cast(null as decimal(18, 4)) as amount,
+        cast(null as varchar) as currency, is_deleted
     from core.party
     union all
-    select 'core.opportunity' as table_name, source_system, source_object, source_id, owner, amount, currency
+    select 'core.opportunity' as table_name, source_system, source_object, source_id, owner, amount, currency, false as is_deleted
     from core.opportunity
     union all
-    select 'core.sales_order' as table_name, source_system, source_object, source_id, owner, amount, currency
+    select 'core.sales_order' as table_name, source_system, source_object, source_id, owner, amount, currency, false as is_deleted
     from core.sales_order
     union all
-    select 'core.interaction' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency
+    select 'core.interaction' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency, false as is_deleted
     from core.interaction
     union all
-    select 'core.ticket' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency
+    select 'core.ticket' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency, false as is_deleted
     from core.ticket
     union all
-    select 'core.invoice' as table_name, source_system, source_object, source_id, null as owner, amount, currency
+    select 'core.invoice' as table_name, source_system, source_object, source_id, null as owner, amount, currency, false as is_deleted
     from core.invoice
     union all
-    select 'core.payment' as table_name, source_system, source_object, source_id, null as owner, amount, currency
+    select 'core.payment' as table_name, source_system, source_object, source_id, null as owner, amount, currency, false as is_deleted
     from core.payment
 ),
 
@@ -159,8 +162,7 @@ deal as (
         case found.kind
             when 'stuck' then 'The deal has been in its stage for too long: move it on or close it.'
             when 'overdue' then 'The expected close of the deal has passed: give it a new date or close it.'
-            when 'missing_field' then 'The stage of the deal requires the ' || replace(found.field, '_', ' ') || ': fill it in.'
-            else 'The stage of the deal is none of the process: choose one that is.'
+            else 'The stage of the deal requires the ' || replace(found.field, '_', ' ') || ': fill it in.'
         end as what,
         coalesce(found.owner, 'sales operations') as owner,
         run.extract_date + 14 as due_on,
@@ -179,7 +181,59 @@ deal as (
     from quality.process_finding as found
     cross join meta.current_run as run
     -- what has happened cannot be undone; only what still waits is a thing to do
-    where found.kind in ('stuck', 'overdue', 'missing_field', 'unknown_stage')
+    where found.kind in ('stuck', 'overdue', 'missing_field')
+),
+
+-- A stage that the process lacks is one omission, however many deals are in it.
+stage as (
+    select
+        md5(concat_ws('|', 'stage', found.source_system, found.to_stage)) as task_id,
+        'follow up' as kind,
+        'The sales process has no stage ' || found.to_stage || ', in which open deals are (' || count(*) || '): declare it as sales_process in the settings.'
+            as what,
+        'sales operations' as owner,
+        run.extract_date + 14 as due_on,
+        cast(null as decimal(18, 2)) as value_at_stake,
+        cast(null as varchar) as currency,
+        'warning' as severity,
+        'core.opportunity' as table_name,
+        found.source_system,
+        cast(null as varchar) as source_object,
+        cast(null as varchar) as source_id,
+        'stage' as field,
+        cast(null as varchar) as file,
+        cast(null as bigint) as line,
+        run.extract_date as found_on,
+        'unknown_stage' as origin
+    from quality.process_finding as found
+    cross join meta.current_run as run
+    where found.kind = 'unknown_stage'
+    group by found.source_system, found.to_stage, run.extract_date
+),
+
+renewal as (
+    select
+        md5(concat_ws('|', 'renewal', contract.contract_id, cast(contract.renews_on as varchar))) as task_id,
+        'follow up' as kind,
+        'A contract is up for renewal, and the customer may well cancel it: speak with them before.' as what,
+        coalesce(customer.owner, 'sales operations') as owner,
+        greatest(contract.renews_on - 14, run.extract_date) as due_on,
+        cast(contract.value_at_risk as decimal(18, 2)) as value_at_stake,
+        cast(null as varchar) as currency,
+        'warning' as severity,
+        'marts.contract_churn' as table_name,
+        cast(null as varchar) as source_system,
+        cast(null as varchar) as source_object,
+        contract.contract_id as source_id,
+        cast(null as varchar) as field,
+        cast(null as varchar) as file,
+        cast(null as bigint) as line,
+        run.extract_date as found_on,
+        'renewal' as origin
+    from marts.contract_churn as contract
+    cross join meta.current_run as run
+    left join golden.customer as customer on contract.customer_id = customer.customer_id
+    where not contract.has_churned and contract.risk_band <> 'low' and contract.days_to_renewal between 0 and 60
 ),
 
 promise as (
@@ -222,9 +276,12 @@ promise as (
 
 suspect as (
     select
-        md5(concat_ws('|', 'suspect', verdict.source_system, verdict.source_object, verdict.source_id)) as task_id,
-        'verify' as kind,
-        'There may be no customer behind this record: find out, and decide ghost or not-ghost.' as what,
+        md5(concat_ws('|', verdict.verdict, verdict.source_system, verdict.source_object, verdict.source_id)) as task_id,
+        case verdict.verdict when 'ghost' then 'fix' else 'verify' end as kind,
+        case verdict.verdict
+            when 'ghost' then 'There is no customer behind this record: deactivate it, or decide not-ghost.'
+            else 'There may be no customer behind this record: find out, and decide ghost or not-ghost.'
+        end as what,
         coalesce(document.owner, 'data stewards') as owner,
         run.extract_date + 14 as due_on,
         cast(null as decimal(18, 2)) as value_at_stake,
@@ -238,7 +295,7 @@ suspect as (
         cast(null as varchar) as file,
         cast(null as bigint) as line,
         run.extract_date as found_on,
-        'suspect' as origin
+        verdict.verdict as origin
     from quality.ghost_verdict as verdict
     cross join meta.current_run as run
     left join document
@@ -247,7 +304,10 @@ suspect as (
             and verdict.source_id = document.source_id
             and verdict.source_system = document.source_system
             and verdict.source_object = document.source_object
-    where verdict.verdict = 'suspect'
+    where
+        verdict.verdict = 'suspect'
+        -- one that its source has deleted is dealt with
+        or verdict.verdict = 'ghost' and document.source_id is not null and not document.is_deleted
 ),
 
 pair as (
@@ -352,8 +412,40 @@ audit as (
     where due.due_on <= run.extract_date or due.waiting > 0
 ),
 
+said_otherwise as (
+    select distinct twice.check_id, said.source_system, said.source_id
+    from (
+        select origin, source_system, source_id from difference
+        union all
+        select origin, source_system, source_id from deal
+    ) as said
+    inner join (
+        values
+        ('core_opportunity__open_not_overdue', 'overdue'),
+        ('core_opportunity__party_present', 'missing_field'),
+        ('core_opportunity__won_has_amount', 'won_amount_differs'),
+        ('core_opportunity__won_has_amount', 'won_without_order'),
+        ('core_invoice__order_is_invoiced', 'order_without_invoice'),
+        ('core_invoice__order_exists', 'invoice_without_order')
+    ) as twice (check_id, origin) on said.origin = twice.origin
+),
+
 task as (
-    select * from fix
+    select fix.*
+    from fix
+    left join said_otherwise
+        on
+            fix.origin = said_otherwise.check_id
+            and fix.source_id = said_otherwise.source_id
+            and fix.source_system = said_otherwise.source_system
+    left join quality.ghost_verdict as verdict
+        on
+            fix.table_name = 'core.party'
+            and verdict.verdict = 'ghost'
+            and fix.source_id = verdict.source_id
+            and fix.source_system = verdict.source_system
+            and fix.source_object = verdict.source_object
+    where said_otherwise.source_id is null and verdict.source_id is null
     union all
     select * from audited
     union all
@@ -362,6 +454,10 @@ task as (
     select * from difference
     union all
     select * from deal
+    union all
+    select * from stage
+    union all
+    select * from renewal
     union all
     select * from promise
     union all

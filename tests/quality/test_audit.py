@@ -306,7 +306,10 @@ def tasks(con: duckdb.DuckDBPyConnection, folder: Path, periods: dict[str, Audit
             first_found_at date, amount_difference double, currency varchar, crm_source_system varchar, erp_source_system varchar,
             crm_source_id varchar, erp_source_id varchar);
         create or replace table quality.process_finding (kind varchar, source_system varchar, source_object varchar, source_id varchar,
-            owner varchar, field varchar, amount double, currency varchar);
+            owner varchar, field varchar, amount double, currency varchar, to_stage varchar);
+        create or replace table marts.contract_churn (contract_id varchar, customer_id varchar, has_churned boolean, risk_band varchar,
+            renews_on date, days_to_renewal bigint, value_at_risk double);
+        create or replace table golden.customer (customer_id varchar, owner varchar);
         delete from quality.ghost_verdict;
         create or replace table identity.review_queue (pair_id varchar, left_source_system varchar, left_source_object varchar, left_source_id varchar, status varchar);
         create or replace table marts.customer_value (customer_id varchar, clv_12m double, currency varchar);

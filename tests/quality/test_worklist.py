@@ -33,11 +33,14 @@ def con() -> duckdb.DuckDBPyConnection:
             'amount' as field, 'CNY' as currency, 60.5 as amount_difference, 'zhao' as owner,
             date '2026-11-01' as first_found_at, 'open' as status;
         create table quality.process_finding as select 'stuck' as kind, 'crm' as source_system, 'Opp' as source_object,
-            'O1' as source_id, 'wang' as owner, null::varchar as field, 700 as amount, 'CNY' as currency
-            union all select 'skipped', 'crm', 'Opp', 'O1', 'wang', null, 700, 'CNY';
+            'O1' as source_id, 'wang' as owner, null::varchar as field, 700 as amount, 'CNY' as currency, 'Proposal' as to_stage
+            union all select 'skipped', 'crm', 'Opp', 'O1', 'wang', null, 700, 'CNY', 'Proposal';
         create table quality.ghost_verdict as select 'crm' as source_system, 'Account' as source_object,
             'A1' as source_id, 'suspect' as verdict;
         create table quality.audit_verdict (table_name varchar, source_system varchar, source_object varchar, source_id varchar, field varchar, verdict varchar, right_value varchar, extract_date date, is_open boolean);
+        create table marts.contract_churn (contract_id varchar, customer_id varchar, has_churned boolean, risk_band varchar,
+            renews_on date, days_to_renewal bigint, value_at_risk double);
+        create table golden.customer (customer_id varchar, owner varchar);
         create table quality.audit_due (table_name varchar, owner varchar, every_days integer, last_drawn_on date, waiting bigint, due_on date);
         create table identity.review_queue as select 'p1' as pair_id, 'crm' as left_source_system,
             'Account' as left_source_object, 'A1' as left_source_id, 'open' as status;
@@ -72,6 +75,58 @@ def test_every_task_has_an_owner_a_day_a_value_and_the_exact_record(con: duckdb.
         ("review", "data stewards", due, False, None, None, "A1", None, None, None, "p1"),
         ("verify", "li", due, False, None, None, "A1", None, None, None, "suspect"),
     ]  # fmt: skip
+
+
+def test_what_two_steps_find_is_one_thing_to_do_and_a_ghost_is_not_mended_field_by_field(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        """
+        insert into quality.failure_history select check_id, 'core.opportunity', 'crm', 'Opp', 'O1', 'close_date', 'warning', 'timeliness',
+            'Opp.csv', 3, date '2026-11-10', null
+            from unnest(['core_opportunity__open_not_overdue', 'core_opportunity__currency_known']) as t(check_id);
+        insert into quality.process_finding select 'overdue', 'crm', 'Opp', 'O1', 'wang', 'close_date', 700, 'CNY', 'Proposal';
+        update quality.ghost_verdict set verdict = 'ghost'
+        """
+    )
+    found = tasks(con, "origin, source_id, kind")
+    assert [origin for origin, source_id, _ in found if source_id == "O1"] == [
+        "core_opportunity__currency_known",
+        "overdue",
+        "stuck",
+    ]
+    assert [(origin, kind) for origin, source_id, kind in found if source_id == "A1"] == [
+        ("ghost", "fix"),
+        ("p1", "review"),
+    ]
+
+
+def test_a_stage_that_the_process_lacks_is_one_omission_however_many_deals_are_in_it(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        "insert into quality.process_finding by name select 'unknown_stage' as kind, 'crm' as source_system, 'Engaging' as to_stage from range(50)"
+    )
+    assert tasks(con, "origin, what, owner, source_id")[-1] == (
+        "unknown_stage",
+        "The sales process has no stage Engaging, in which open deals are (50): declare it as sales_process in the settings.",
+        "sales operations",
+        None,
+    )
+
+
+def test_whoever_may_cancel_is_spoken_with_before_the_contract_is_up_for_renewal(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        """
+        insert into golden.customer values ('C1', 'li');
+        insert into marts.contract_churn values ('K1', 'C1', false, 'high', date '2026-12-31', 40, 800), ('K2', 'C1', false, 'low', date '2026-12-31', 40, 80),
+            ('K3', null, false, 'medium', date '2027-12-31', 400, 80), ('K4', null, true, 'high', date '2026-12-31', 40, null)
+        """
+    )
+    found = tasks(con, "origin, source_id, owner, due_on, value_at_stake::double")
+    assert [task for task in found if task[0] == "renewal"] == [("renewal", "K1", "li", date(2026, 12, 17), 800.0)]
 
 
 def test_a_task_keeps_its_day_and_is_gone_when_it_is_done(con: duckdb.DuckDBPyConnection) -> None:
