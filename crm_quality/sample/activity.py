@@ -6,7 +6,7 @@ import numpy as np
 
 from crm_quality.sample import identifiers
 from crm_quality.sample.columns import Array, Frame, blank, choose, moments_between, pick, text
-from crm_quality.sample.context import Context
+from crm_quality.sample.context import Context, Sequences
 from crm_quality.sample.records import ACCOUNT, CONTACT, FXIAOKE, LEAD, SALESFORCE
 from crm_quality.sample.trade import Trade
 
@@ -40,6 +40,8 @@ _COMMENTS = (
     "Never again",
     "Technician was friendly",
 )
+# Share of the closed deals before whose end somebody wrote down a contact.
+_TALKED_ABOUT = 0.96
 _CAMPAIGNS = (
     "Spring Garden 2025",
     "618 Sale 2026",
@@ -63,9 +65,9 @@ class Activity:
     responses: Frame
 
 
-def build_activity(context: Context, records: Frame, trade: Trade) -> Activity:
+def build_activity(context: Context, records: Frame, trade: Trade, opportunities: Frame) -> Activity:
     """Activity of all records of a chunk, and the day of the last one in records["last_activity_at"]."""
-    interactions = _interactions(context, records)
+    interactions = _with_talk_about_deals(context, _interactions(context, records), records, opportunities)
     last = records["created_at"].copy()
     np.maximum.at(last, interactions["row"], interactions["happened_at"])
     touched = np.zeros(len(last), bool)
@@ -77,7 +79,7 @@ def build_activity(context: Context, records: Frame, trade: Trade) -> Activity:
         tickets,
         _surveys(context, records, tickets),
         _loyalty(context, records, trade),
-        _referrals(context, records),
+        _referrals(context, records, trade),
         _responses(context, records),
     )
 
@@ -103,20 +105,12 @@ def _interactions(context: Context, records: Frame) -> Frame:
     happened_at = _since_creation(rng, records, rows, today)
     channel = pick(rng, _CHANNELS, size, 0.6)
     orphan = rng.random(size) < context.rates.orphans
-    ids = blank(size)
     is_event = records["object"][rows] == ACCOUNT
-    for prefix, at in (
-        ("00T", np.flatnonzero((system == SALESFORCE) & ~is_event)),
-        ("00U", np.flatnonzero(is_event)),
-    ):
-        ids[at] = identifiers.salesforce_ids(prefix, sequences.take(prefix, len(at)))
-    at = np.flatnonzero(system == FXIAOKE)
-    ids[at] = identifiers.mongo_ids(happened_at[at], sequences.take("ActiveRecordObj", len(at)), 0x7A3E0020)
     return {
         "row": rows,
         "system": system,
         "is_event": is_event,
-        "source_id": ids,
+        "source_id": _interaction_ids(sequences, system, is_event, happened_at),
         "party_id": records["source_id"][rows].copy(),
         "orphan": orphan,
         "channel": np.where(is_event, "Meeting", channel),
@@ -127,6 +121,44 @@ def _interactions(context: Context, records: Frame) -> Frame:
         "owner": records["owner"][rows],
         "happened_at": happened_at,
     }
+
+
+def _interaction_ids(sequences: Sequences, system: Array, is_event: Array, happened_at: Array) -> Array:
+    ids = blank(len(system))
+    for prefix, at in (
+        ("00T", np.flatnonzero((system == SALESFORCE) & ~is_event)),
+        ("00U", np.flatnonzero(is_event)),
+    ):
+        ids[at] = identifiers.salesforce_ids(prefix, sequences.take(prefix, len(at)))
+    at = np.flatnonzero(system == FXIAOKE)
+    ids[at] = identifiers.mongo_ids(happened_at[at], sequences.take("ActiveRecordObj", len(at)), 0x7A3E0020)
+    return ids
+
+
+def _with_talk_about_deals(context: Context, interactions: Frame, records: Frame, opportunities: Frame) -> Frame:
+    """Nearly every deal that was closed has been spoken about with the customer before; a few were closed in silence."""
+    rng = context.rng.spawn(1)[0]
+    closed = np.flatnonzero(opportunities["state"] != "open")
+    talked = closed[rng.random(len(closed)) < _TALKED_ABOUT]
+    rows, size = opportunities["row"][talked], len(talked)
+    system, is_event = records["system"][rows], records["object"][rows] == ACCOUNT
+    happened_at = moments_between(rng, opportunities["created_at"][talked], opportunities["close_date"][talked])
+    more: Frame = {
+        "row": rows,
+        "system": system,
+        "is_event": is_event,
+        "source_id": _interaction_ids(context.sequences, system, is_event, happened_at),
+        "party_id": records["source_id"][rows].copy(),
+        "orphan": np.zeros(size, bool),
+        "channel": choose(is_event, "Meeting", pick(rng, _CHANNELS, size, 0.6)),
+        "inbound": np.zeros(size, bool),
+        "subject": np.where(system == FXIAOKE, _SUBJECTS_FX[0], _SUBJECTS[0]).astype(object),
+        "duration": np.full(size, -1),
+        "minutes": rng.integers(1, 9, size) * 15,
+        "owner": records["owner"][rows],
+        "happened_at": happened_at,
+    }
+    return {name: np.concatenate([values, more[name]]) for name, values in interactions.items()}
 
 
 def spoil_interactions(context: Context, interactions: Frame) -> None:
@@ -241,7 +273,7 @@ def _spend_what_there_is(kind: Array, points: Array, members: Array, happened_at
         balance += points[place]
 
 
-def _referrals(context: Context, records: Frame) -> Frame:
+def _referrals(context: Context, records: Frame, trade: Trade) -> Frame:
     rng, sequences, today = context.rng, context.sequences, context.today
     known = _real(records, CONTACT)
     rows = known[rng.random(len(known)) < 0.04]
@@ -249,13 +281,28 @@ def _referrals(context: Context, records: Frame) -> Frame:
     other = rng.choice(guests, len(rows)) if len(rows) else rows
     apart = records["entity"][other] != records["entity"][rows]
     rows, other = rows[apart], other[apart]
+    source_ids = identifiers.salesforce_ids("a0R", sequences.take("a0R", len(rows)))
+    status = pick(rng, ("Invited", "Joined", "Purchased", "Rewarded"), len(rows), 0.4)
+    referred_at = _since_creation(rng, records, rows, today)
+    # Only a guest who has ordered since has purchased.
+    bought = _last_order_of(records, trade)[records["entity"][other]] >= referred_at.astype("datetime64[D]")
+    early, late = np.isin(status, ("Invited", "Purchased")), choose(bought, "Rewarded", "Joined")
     return {
-        "source_id": identifiers.salesforce_ids("a0R", sequences.take("a0R", len(rows))),
+        "source_id": source_ids,
         "party_id": records["source_id"][rows],
         "referred_id": records["source_id"][other],
-        "status": pick(rng, ("Invited", "Joined", "Purchased", "Rewarded"), len(rows), 0.4),
-        "referred_at": _since_creation(rng, records, rows, today),
+        "status": np.where(early, choose(bought, "Purchased", "Invited"), late),
+        "referred_at": referred_at,
     }
+
+
+def _last_order_of(records: Frame, trade: Trade) -> Array:
+    """Day of the last order that was neither cancelled nor a return, by entity; long ago where there is none."""
+    last = np.full(int(max(records["entity"].max(), 0)) + 1, np.datetime64("1900-01-01", "D"))
+    orders = trade.orders
+    valid = (orders["entity"] >= 0) & ~orders["is_return"] & ~orders["cancelled"]
+    np.maximum.at(last, orders["entity"][valid], orders["ordered_on"][valid].astype("datetime64[D]"))
+    return last
 
 
 def _responses(context: Context, records: Frame) -> Frame:

@@ -103,7 +103,7 @@ def _write_chunk(context: Context, written: tuple[Export, ...], truth: TruthFold
     trade = build_trade(context, chunk.customers, records)
     opportunities = build_opportunities(context, records, trade)
     stages = build_stages(context, opportunities)
-    activity = build_activity(context, records, trade)
+    activity = build_activity(context, records, trade, opportunities)
     _mark_buyers(records)
     spoil_orders(context, trade.orders)
     spoil_opportunities(context, opportunities)

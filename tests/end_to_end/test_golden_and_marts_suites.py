@@ -1,7 +1,6 @@
 """Every rule of golden and marts can fail: real tables, spoilt row by row. Does not belong here: the rules of core."""
 
 import shutil
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -55,6 +54,7 @@ COPIES = {
     "marts_purchase_model__model_is_its_own": "'borrowed' as remark, 100 as repeat_customers",
     "marts_purchase_summary__one_purchase_a_day": "10 as frequency, 5 as recency_days",
     "marts_purchase_summary__monetary_value_present": "1 as frequency, null as monetary_value",
+    "marts_referral__purchase_is_real": "'Purchased' as status, false as is_success",
     "marts_referral__not_oneself": "referred_customer_id as customer_id",
     "marts_sales_funnel__nobody_is_lost_from_sight": "entered + 1 as lost",
     "marts_sales_rep__deals_add_up": "7 as open_opportunities",
