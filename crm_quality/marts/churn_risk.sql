@@ -4,8 +4,10 @@
 -- top tenth, upper half.
 -- High risk: call the top tenth, a coupon for the upper half. Medium risk: dedicated service for the top tenth, a coupon for the
 -- upper half. An action that costs more than it is expected to save is left. What an action saves is the churn probability times
--- the share of leavers it keeps times clv_12m; what it costs is a share of the customer's expected order. Both shares are
--- assumptions, in the CTE `action`: replace them by what your own campaigns showed.
+-- the share of leavers it keeps times what a customer who stays brings in twelve months: clv_12m over the probability that they
+-- are there, which clv_12m has in it, and at least one order. What it costs is a share of the customer's expected order; a coupon
+-- costs only where it is used, by those who stay. Both shares are assumptions, in the CTE `action`: replace them by what your own
+-- campaigns showed.
 -- customer_id          the customer
 -- as_of_date           extract date of the run
 -- churn_probability    probability of no purchase within the horizon after as_of_date
@@ -28,13 +30,14 @@ action as (
     select
         kind.name,
         kind.cost_in_orders,
-        kind.keeps
+        kind.keeps,
+        kind.costs_when_used
     from (
         values
-        ('call', 0.05, 0.10),
-        ('coupon', 0.10, 0.08),
-        ('dedicated service', 0.20, 0.20)
-    ) as kind (name, cost_in_orders, keeps)
+        ('call', 0.05, 0.10, false),
+        ('coupon', 0.10, 0.08, true),
+        ('dedicated service', 0.20, 0.20, false)
+    ) as kind (name, cost_in_orders, keeps, costs_when_used)
 ),
 
 customer as (
@@ -50,7 +53,7 @@ customer as (
         percent_rank() over (
             partition by summary.party_type, summary.currency order by summary.total_amount
         ) as spend_rank,
-        value.clv_12m,
+        greatest(value.expected_order_value, value.clv_12m / greatest(coalesce(value.probability_alive, 1), 0.001)) as value_if_kept,
         value.expected_order_value,
         score.churn_probability,
         score.horizon_days,
@@ -83,8 +86,11 @@ proposed as (
         banded.*,
         round(
             cast(
-                action.keeps * banded.churn_probability * banded.clv_12m
-                - action.cost_in_orders * banded.expected_order_value as double
+                action.keeps * banded.churn_probability * banded.value_if_kept
+                - action.cost_in_orders * banded.expected_order_value * case
+                    when action.costs_when_used then 1 - banded.churn_probability * (1 - action.keeps)
+                    else 1
+                end as double
             ),
             2
         ) as action_value,

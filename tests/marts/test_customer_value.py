@@ -239,6 +239,27 @@ def test_bands_and_actions_follow_the_declared_rules(shop: duckdb.DuckDBPyConnec
     assert {row["suggested_action"] for row in found} == {"none", "coupon", "dedicated service", "call"}
 
 
+def test_an_action_saves_what_a_customer_who_stays_brings_and_a_coupon_costs_where_it_is_used(
+    shop: duckdb.DuckDBPyConnection,
+) -> None:
+    found = rows(
+        shop, "from marts.churn_risk join marts.customer_value using (customer_id) where suggested_action <> 'none'"
+    )
+    cost, keeps = (
+        {"call": 0.05, "coupon": 0.1, "dedicated service": 0.2},
+        {"call": 0.1, "coupon": 0.08, "dedicated service": 0.2},
+    )
+    for row in found:
+        action, leaves = row["suggested_action"], row["churn_probability"]
+        # the value has the probability in it that the customer has left already; who stays orders at least once
+        stays = max(row["expected_order_value"], row["clv_12m"] / max(row["probability_alive"], 0.001))
+        used = 1 - leaves * (1 - keeps[action]) if action == "coupon" else 1
+        saved = keeps[action] * leaves * stays - cost[action] * row["expected_order_value"] * used
+        assert row["action_value"] == pytest.approx(saved, abs=0.02, rel=0.01)
+    silent = [row for row in found if row["churn_probability"] > 0.9]
+    assert len(silent) > 20, "those most in danger are worth the most effort"
+
+
 def test_reasons_are_in_words(shop: duckdb.DuckDBPyConnection) -> None:
     assert one(shop, "from marts.churn_risk where customer_id = 'org1'")["top_reasons"].startswith(
         "no order for 100 days, usual gap 100 days"
