@@ -15,8 +15,9 @@ from crm_quality.forget.subject import Key
 from crm_quality.warehouse import literal, quoted
 
 _TEXT = (".html", ".json", ".jsonl", ".txt", ".csv", ".log", ".out", ".err", ".yaml", ".js")
-# Chinese systems export in GB18030, SAP and Excel sometimes in UTF-16.
+# Chinese systems export in GB18030, SAP and Excel sometimes in UTF-16; databases know UTF-8 alone.
 _ENCODINGS = ("utf-8", "gb18030", "utf-16-le")
+_DATABASES = (".duckdb", ".db")
 
 
 def decided(log: Path, records: Sequence[Key]) -> int:
@@ -49,9 +50,9 @@ def black_out(file: Path, texts: Sequence[str]) -> int:
 def black_out_history(file: Path, texts: Sequence[str]) -> int:
     """Replace the texts in every column of an SQLite file, such as Dagster's history of runs; returns the rows."""
     rows = 0
-    expression = _bytes_pattern(tuple(texts))
+    expression = _bytes_pattern(tuple(texts), ("utf-8",))
     with sqlite3.connect(file) as con:
-        con.create_function("mentions", 1, lambda text: isinstance(text, str) and _mentions(text.encode(), texts))
+        con.create_function("mentions", 1, lambda text: isinstance(text, str) and _mentions(text.encode(), texts, ("utf-8",)))
         con.create_function("blacked_out", 1, lambda text: expression.sub(REDACTED.encode(), text.encode()).decode())
         names = [name for (name,) in con.execute("select name from sqlite_master where type = 'table'").fetchall()]
         for name in names:
@@ -90,7 +91,8 @@ def thin_out(file: Path, values: Iterable[str]) -> int:
 
 def holds(file: Path, texts: Sequence[str]) -> bool:
     """Whether one of the texts stands among the bytes of a file."""
-    return _mentions(file.read_bytes(), texts)
+    encodings = ("utf-8",) if file.suffix in _DATABASES else _ENCODINGS
+    return _mentions(file.read_bytes(), texts, encodings)
 
 
 def lines_that_hold(file: Path, texts: Sequence[str]) -> Iterator[int]:
@@ -103,9 +105,11 @@ def lines_that_hold(file: Path, texts: Sequence[str]) -> Iterator[int]:
                 yield number
 
 
-def _mentions(content: bytes, texts: Sequence[str]) -> bool:
+def _mentions(content: bytes, texts: Sequence[str], encodings: tuple[str, ...] = _ENCODINGS) -> bool:
     """Looking for each form by itself is many times faster than for all at once, and is most often the end of it."""
-    return any(form in content for form in _forms(tuple(texts))) and bool(_bytes_pattern(tuple(texts)).search(content))
+    wanted = tuple(texts)
+    found = any(form in content for form in _forms(wanted, encodings))
+    return found and bool(_bytes_pattern(wanted, encodings).search(content))
 
 
 def is_text(file: Path) -> bool:
@@ -114,18 +118,18 @@ def is_text(file: Path) -> bool:
 
 
 @cache
-def _forms(texts: tuple[str, ...]) -> list[bytes]:
-    """The texts in the usual encodings and as JSON escapes them, the longest first."""
+def _forms(texts: tuple[str, ...], encodings: tuple[str, ...] = _ENCODINGS) -> list[bytes]:
+    """The texts in the encodings and as JSON escapes them, the longest first."""
     forms = {json.dumps(text)[1:-1].encode() for text in texts}
-    for encoding in _ENCODINGS:
+    for encoding in encodings:
         forms |= {text.encode(encoding, errors="replace") for text in texts}
     return sorted(forms, key=lambda form: (-len(form), form))
 
 
 @cache
-def _bytes_pattern(texts: tuple[str, ...]) -> re.Pattern[bytes]:
+def _bytes_pattern(texts: tuple[str, ...], encodings: tuple[str, ...] = _ENCODINGS) -> re.Pattern[bytes]:
     """The forms, not as part of a longer word or number in Latin letters."""
-    joined = b"|".join(map(re.escape, _forms(texts))) or b"(?!)"
+    joined = b"|".join(map(re.escape, _forms(texts, encodings))) or b"(?!)"
     return re.compile(b"(?<![0-9A-Za-z_.@+-])(?:" + joined + b")(?![0-9A-Za-z_@])")
 
 
