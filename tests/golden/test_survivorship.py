@@ -7,7 +7,7 @@ import pytest
 
 from crm_quality.errors import CrmQualityError
 from crm_quality.golden.survivorship import load_policy
-from tests.golden.scenario import build, fill, record, rows, warehouse
+from tests.golden.scenario import Row, build, fill, record, rows, warehouse
 
 OLD_IN_ERP = record(
     "1", source_system="erp", industry="bank", created_at=datetime(2020, 1, 1), modified_at=datetime(2021, 1, 1)
@@ -38,6 +38,49 @@ def industry(folder: Path, policy: str) -> tuple[str, str]:
 def test_a_project_decides_which_rule_a_field_follows(tmp_path: Path, rule: str, value: str) -> None:
     found = industry(tmp_path, f"industry: {{rules: [{rule}]}}")
     assert found == (value, rule.split(":", maxsplit=1)[0].strip("{").replace("_", " "))
+
+
+@pytest.mark.parametrize(
+    ("field", "rule", "records", "value"),
+    [
+        (
+            "email", "verified",
+            [record("1", email="old@b.cn"), record("2", email="new@b.cn", email_bounced_at=datetime(2026, 2, 1), modified_at=datetime(2026, 1, 1))],
+            "old@b.cn",
+        ),
+        (
+            "industry", "most_frequent",
+            [record("1", industry="bank"), record("2", industry="bank"), record("3", industry="retail", modified_at=datetime(2026, 1, 1))],
+            "bank",
+        ),
+        (
+            "company_name", "most_complete",
+            [
+                record("1", party_type="organisation", company_name="Acme", modified_at=datetime(2026, 1, 1)),
+                record("2", party_type="organisation", company_name="Acme Ltd", company_legal_form="ltd"),
+            ],
+            "Acme Ltd",
+        ),
+        (
+            "company_name", "native_script",
+            [
+                record("1", party_type="organisation", company_name="Huafeng", country="CN", modified_at=datetime(2026, 1, 1)),
+                record("2", party_type="organisation", company_name="华丰", country="CN"),
+            ],
+            "华丰",
+        ),
+    ],
+)  # fmt: skip
+def test_every_kind_of_rule_decides_against_the_latest_change_where_a_project_says_so(
+    tmp_path: Path, field: str, rule: str, records: list[Row], value: str
+) -> None:
+    (tmp_path / "survivorship.yaml").write_text(f"{field}: {{rules: [{rule}, most_recent]}}")
+    with warehouse() as con:
+        load_policy(con, tmp_path)
+        fill(con, records)
+        build(con, "golden.customer_lineage")
+        (row,) = rows(con, f"from golden.customer_lineage where field = '{field}'")
+    assert (row["value"], row["rule"]) == (value, rule.replace("_", " "))
 
 
 def test_the_rules_are_tried_in_turn(tmp_path: Path) -> None:

@@ -53,6 +53,29 @@ def test_a_masked_copy_holds_no_original_anywhere_in_its_bytes(project: Project,
     assert all(secret.encode() in project.golden.read_bytes() for secret in SECRETS)
 
 
+def test_what_is_written_without_compression_holds_no_original_either(project: Project, tmp_path: Path) -> None:
+    """DuckDB compresses texts, so that the bytes of a file as it is show but a part of them."""
+    with duckdb.connect(str(project.golden.resolve())) as con:
+        con.execute(
+            "insert into golden.customer_xref select 'C' || n, 'crm', 'Id-of-' || n, ['Name of ' || n], 'Nick ' || n from range(5000) as t(n)"
+        )
+    share(project, tmp_path / "masked.duckdb", masked=True, encrypted=False)
+
+    def plain(file: Path, target: Path) -> bytes:
+        with duckdb.connect() as con:
+            con.execute("set force_compression = 'uncompressed'")
+            con.execute(
+                f"attach '{file}' as origin (read_only); attach '{target}' as target; copy from database origin to target"
+            )
+        return target.read_bytes()
+
+    shown = plain(tmp_path / "masked.duckdb", tmp_path / "plain.duckdb")
+    originals = plain(project.golden.resolve(), tmp_path / "originals.duckdb")
+    secrets = [*SECRETS, *(f"Id-of-{n}" for n in range(1000, 5000)), *(f"Name of {n}" for n in range(1000, 5000))]
+    assert [secret for secret in secrets if secret.encode() not in originals] == []
+    assert [secret for secret in secrets if secret.encode() in shown] == []
+
+
 def test_pseudonyms_still_join_and_depend_on_the_key(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
