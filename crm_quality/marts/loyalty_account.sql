@@ -1,10 +1,11 @@
 -- Points of every customer who ever had any: balance, what was earned and burnt, the tier and how far it is to the next one. Tiers
 -- are declared in segments.yaml, by points earned within a year.
 -- customer_id         the customer
--- balance             points left
+-- balance             points left: earned - burnt - expired + adjusted
 -- earned              points ever earned
 -- burnt               points ever spent
 -- expired             points that expired
+-- adjusted            points given or taken otherwise
 -- earned_365          points earned within a year
 -- tier                the highest tier that these reach
 -- next_tier           the tier above; empty at the top
@@ -33,6 +34,7 @@ account as (
         sum(case when kind = 'earn' then points else 0 end) as earned,
         sum(case when kind = 'burn' then - points else 0 end) as burnt,
         sum(case when kind = 'expire' then - points else 0 end) as expired,
+        sum(case when kind in ('earn', 'burn', 'expire') then 0 else points end) as adjusted,
         sum(case when kind = 'earn' and date_diff('day', happened_on, extract_date) < 365 then points else 0 end) as earned_365,
         max(happened_on) as last_event_on
     from movement
@@ -45,6 +47,7 @@ select
     account.earned,
     account.burnt,
     account.expired,
+    account.adjusted,
     account.earned_365,
     arg_max(case when tier.points <= account.earned_365 then tier.tier end, case when tier.points <= account.earned_365 then tier.points end)
         as tier,
@@ -55,4 +58,5 @@ select
 from account
 cross join meta.loyalty_tier as tier
 group by
-    account.customer_id, account.balance, account.earned, account.burnt, account.expired, account.earned_365, account.last_event_on
+    account.customer_id, account.balance, account.earned, account.burnt, account.expired, account.adjusted, account.earned_365,
+    account.last_event_on

@@ -57,6 +57,7 @@ def shop() -> Iterator[duckdb.DuckDBPyConnection]:
             points("p1", "earn", 400, 500),
             points("p2", "earn", 600, 30),
             points("p3", "burn", 250, 10),
+            points("p4", "adjust", 20, 5),
         )
         insert(
             con,
@@ -143,7 +144,7 @@ def test_a_change_of_stage_is_dated_and_names_the_stage_before(shop: duckdb.Duck
 
 def test_points_make_a_balance_and_those_of_a_year_a_tier(shop: duckdb.DuckDBPyConnection) -> None:
     account = by_customer(shop, "marts.loyalty_account")["loyal"]
-    assert (account["balance"], account["earned"], account["burnt"]) == (750, 1000, 250)
+    assert (account["balance"], account["earned"], account["burnt"], account["adjusted"]) == (770, 1000, 250, 20)
     assert (account["tier"], account["next_tier"], account["points_to_next"]) == ("silver", "gold", 1400)
 
 
