@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     )
     writeback: WritebackSettings = WritebackSettings()
     contracts: ContractSettings | None = Field(default=None, description="customers under contract, for their churn")
-    audits: dict[Literal["core.party", "core.opportunity", "core.sales_order"], AuditSettings] = Field(
+    audits: dict[Annotated[str, Field(pattern="^core[.](party|opportunity|sales_order)$")], AuditSettings] = Field(
         default={"core.party": AuditSettings()}, description="tables of which people verify a sample now and then"
     )
     nightly_at: str = Field(

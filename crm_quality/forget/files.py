@@ -52,7 +52,9 @@ def black_out_history(file: Path, texts: Sequence[str]) -> int:
     rows = 0
     expression = _bytes_pattern(tuple(texts), ("utf-8",))
     with sqlite3.connect(file) as con:
-        con.create_function("mentions", 1, lambda text: isinstance(text, str) and _mentions(text.encode(), texts, ("utf-8",)))
+        con.create_function(
+            "mentions", 1, lambda text: isinstance(text, str) and _mentions(text.encode(), texts, ("utf-8",))
+        )
         con.create_function("blacked_out", 1, lambda text: expression.sub(REDACTED.encode(), text.encode()).decode())
         names = [name for (name,) in con.execute("select name from sqlite_master where type = 'table'").fetchall()]
         for name in names:
