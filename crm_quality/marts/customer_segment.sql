@@ -13,6 +13,9 @@
 -- lifecycle_stage   lead, prospect, new, active, loyal, at risk, lost or won back
 -- previous_stage    the stage before; empty where there was none
 -- stage_since       extract date of the run that first saw this stage
+-- opening_stage           the stage before this day, to which a second run of the day compares as the first one did
+-- opening_previous_stage  the stage before that one
+-- opening_stage_since     since when it was
 with buyer as (
     select
         summary.customer_id,
@@ -100,6 +103,17 @@ known as (
     where customer.ghost_verdict <> 'ghost'
 ),
 
+-- What a run of this day finds is compared with the day before, whatever an earlier run of the same day has found.
+opening as (
+    select
+        before.customer_id,
+        case when before.as_of_date = run.extract_date then before.opening_stage else before.lifecycle_stage end as stage,
+        case when before.as_of_date = run.extract_date then before.opening_previous_stage else before.previous_stage end as previous_stage,
+        case when before.as_of_date = run.extract_date then before.opening_stage_since else before.stage_since end as stage_since
+    from previous.customer_segment as before
+    cross join meta.current_run as run
+),
+
 rfm as (
     select known.customer_id, segment.segment
     from known
@@ -133,13 +147,13 @@ select
     known.related_customers,
     round(cast(known.spend_rank as double), 4) as spend_rank,
     known.lifecycle_stage,
-    case
-        when before.lifecycle_stage = known.lifecycle_stage then before.previous_stage
-        else before.lifecycle_stage
-    end as previous_stage,
-    case when before.lifecycle_stage = known.lifecycle_stage then before.stage_since else run.extract_date end as stage_since
+    case when opening.stage = known.lifecycle_stage then opening.previous_stage else opening.stage end as previous_stage,
+    case when opening.stage = known.lifecycle_stage then opening.stage_since else run.extract_date end as stage_since,
+    opening.stage as opening_stage,
+    opening.previous_stage as opening_previous_stage,
+    opening.stage_since as opening_stage_since
 from known
 cross join meta.current_run as run
 left join rfm on known.customer_id = rfm.customer_id
 left join tier on known.customer_id = tier.customer_id
-left join previous.customer_segment as before on known.customer_id = before.customer_id
+left join opening on known.customer_id = opening.customer_id

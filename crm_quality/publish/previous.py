@@ -56,7 +56,8 @@ TABLES: dict[str, dict[str, str]] = {
         "is_current": "boolean",
     },
     "marts.customer_segment": {
-        "customer_id": "varchar", "lifecycle_stage": "varchar", "previous_stage": "varchar", "stage_since": "date",
+        "customer_id": "varchar", "as_of_date": "date", "lifecycle_stage": "varchar", "previous_stage": "varchar",
+        "stage_since": "date", "opening_stage": "varchar", "opening_previous_stage": "varchar", "opening_stage_since": "date",
     },
     "marts.purchase_model": {
         "party_type": "varchar", "currency": "varchar", "fitted_on": "date", "model_version": "varchar",
