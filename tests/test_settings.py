@@ -102,7 +102,7 @@ def test_the_settings_and_source_files_shown_to_users_are_valid(tmp_path):
     kinds = {"sources": [], "crm_quality.yaml": [], "survivorship.yaml": []}
     for block in blocks:
         kinds[block.split("\n")[0].split("/")[1]].append(block)
-    assert [len(found) for found in kinds.values()] == [5, 4, 1]
+    assert [len(found) for found in kinds.values()] == [5, 5, 1]
     for number, block in enumerate(kinds["sources"]):
         file = tmp_path / f"source_{number}.yaml"
         file.write_text(block, encoding="utf-8")
@@ -110,7 +110,8 @@ def test_the_settings_and_source_files_shown_to_users_are_valid(tmp_path):
     (tmp_path / "crm_quality.yaml").write_text("".join(kinds["crm_quality.yaml"]), encoding="utf-8")
     settings = open_project(tmp_path).settings
     assert settings.alerts.rules
-    assert settings.contracts
+    assert settings.contracts and settings.contracts.renews
+    assert settings.audits["core.party"].every_days == 90
     assert settings.sales_process[1].required == ("amount", "close_date", "owner")
     assert settings.service_promises[0].answer_hours == 8
     (tmp_path / "survivorship.yaml").write_text(kinds["survivorship.yaml"][0], encoding="utf-8")
