@@ -35,8 +35,8 @@ ORIGINS = 2
 # Fewer customers who bought something new say nothing of a hit rate.
 MIN_TESTED = 50
 MAX_TESTED = 2_000
-# Scores held at once.
-MAX_CELLS = 10_000_000
+# Customers looked at together: some 100 MB of scores.
+AT_ONCE = 50_000
 
 _TABLES = {
     "product_affinity": (
@@ -66,20 +66,35 @@ _TABLES = {
     ),
 }
 
-# Who bought which product how often, as of a day.
+# Who bought which product on which day. Numbers stand for customers and products, as models want them: customers in
+# the order of a hash of their ids, so that the first of them are a fair sample.
 _BOUGHT = """
-create or replace temp table product_bought as
-select orders.customer_id, concat(line.source_system, chr(31), line.product_source_id) as product, orders.ordered_on
+create or replace temp table product_line as
+select orders.customer_id, line.source_system, line.product_source_id, orders.ordered_on
 from marts.customer_order as orders
 join core.order_line as line
     on orders.source_system = line.source_system and orders.source_id = line.order_source_id
-where not line.is_cancelled and line.product_source_id is not null and coalesce(line.quantity, 1) > 0
+where not line.is_cancelled and line.product_source_id is not null and coalesce(line.quantity, 1) > 0;
+create or replace temp table buyer as
+select customer_id, row_number() over (order by md5(customer_id), customer_id) - 1 as customer
+from (select distinct customer_id from product_line);
+create or replace temp table bought_product as
+select source_system, product_source_id, row_number() over (order by source_system, product_source_id) - 1 as product,
+    dense_rank() over (order by source_system) as system
+from (select distinct source_system, product_source_id from product_line);
+create or replace temp table product_bought as
+select buyer.customer, bought_product.product, product_line.ordered_on
+from product_line
+join buyer using (customer_id)
+join bought_product using (source_system, product_source_id)
+group by all;
+drop table product_line
 """
 
 
 @dataclass(frozen=True)
 class Baskets:
-    """Who bought what until a day: (customers, products) of log(1 + times), with the names of rows and columns."""
+    """Who bought what until a day: (customers, products) of log(1 + times), with the numbers of rows and columns."""
 
     customers: NDArray[Any]
     products: NDArray[Any]
@@ -107,7 +122,7 @@ def build_recommendations(con: duckdb.DuckDBPyConnection) -> RecommendationRepor
         "select min(ordered_on), (select extract_date from meta.current_run) from product_bought"
     ).fetchone() or (None, None)
     remark = _recommend(con, first, today) if first else "no order has lines with a product"
-    con.execute("drop table product_bought")
+    con.execute("drop table product_bought; drop table bought_product; drop table buyer")
     made = con.execute("select count(*) from marts.product_recommendation").fetchone()
     return RecommendationReport(made[0] if made else 0, remark)
 
@@ -118,10 +133,10 @@ def _recommend(con: duckdb.DuckDBPyConnection, first: date, today: date) -> str:
     if verdict is None and horizon is not None:
         verdict = _test(con, today, horizon)
     baskets = _baskets(con, today)
-    model = _fit(baskets)
-    _write_affinity(con, baskets, model)
+    similarity = _fit(con, baskets)
+    _write_affinity(con, baskets, similarity)
     if verdict:
-        _write_recommendations(con, baskets, model)
+        _write_recommendations(con, baskets, similarity)
         return "better than what sells best"
     if verdict is None:
         return f"not tested: orders since {first}, or too few customers who bought something new"
@@ -137,7 +152,7 @@ def _test(con: duckdb.DuckDBPyConnection, today: date, horizon: int) -> bool | N
         tested = np.unique(bought[0])[:MAX_TESTED]
         if len(tested) < MIN_TESTED:
             break
-        said = _quality(_nearest(_fit(baskets), baskets, tested)[0], tested, bought)
+        said = _quality(_nearest(_fit(con, baskets), baskets.times[tested])[0], tested, bought)
         plain = _quality(_best_selling(con, baskets, tested, origin, horizon), tested, bought)
         figures = [
             Figure(name, None, mine, other)
@@ -157,31 +172,19 @@ def _test(con: duckdb.DuckDBPyConnection, today: date, horizon: int) -> bool | N
 def _baskets(con: duckdb.DuckDBPyConnection, until: date) -> Baskets:
     import scipy.sparse as sp
 
-    con.execute(
-        """
-        create or replace temp table basket as
-        select customer_id, product, count(distinct ordered_on) as times,
-            dense_rank() over (order by md5(customer_id), customer_id) - 1 as customer_row,
-            dense_rank() over (order by product) - 1 as product_column
-        from product_bought where ordered_on <= ? group by customer_id, product
-        """,
-        [until],
-    )
     cells = con.execute(
-        "select customer_row, product_column, times from basket order by customer_row, product_column"
+        "select customer, product, count(*) as times from product_bought where ordered_on <= ? "
+        "group by customer, product order by customer, product",
+        [until],
     ).fetchnumpy()
-    customers = con.execute(
-        "select customer_id from basket group by customer_id, customer_row order by customer_row"
-    ).fetchnumpy()
-    products = con.execute(
-        "select product from basket group by product, product_column order by product_column"
-    ).fetchnumpy()
-    shape = (len(customers["customer_id"]), len(products["product"]))
-    times = sp.csr_matrix((np.log1p(cells["times"]), (cells["customer_row"], cells["product_column"])), shape=shape)
-    return Baskets(np.asarray(customers["customer_id"]), np.asarray(products["product"]), times)
+    customers, rows = np.unique(cells["customer"], return_inverse=True)
+    products, columns = np.unique(cells["product"], return_inverse=True)
+    times = sp.csr_matrix((np.log1p(cells["times"]), (rows, columns)), shape=(len(customers), len(products)))
+    return Baskets(customers, products, times)
 
 
-def _fit(baskets: Baskets) -> Any:
+def _fit(con: duckdb.DuckDBPyConnection, baskets: Baskets) -> sp.csr_matrix:
+    """(products, products): how near the nearest products of a product are to it."""
     import scipy.sparse as sp
     from implicit.nearest_neighbours import TFIDFRecommender
     from implicit.utils import ParameterWarning
@@ -193,27 +196,41 @@ def _fit(baskets: Baskets) -> Any:
         model.fit(baskets.times, show_progress=False)
     # Two systems that sell the same article call it by two ids: it would go best with itself.
     pairs = model.similarity.tocoo()
-    systems = np.array([product.partition(chr(31))[0] for product in baskets.products])
+    systems = con.execute("select system from bought_product order by product").fetchnumpy()["system"][baskets.products]
     own = systems[pairs.row] == systems[pairs.col]
-    model.similarity = sp.csr_matrix((pairs.data[own], (pairs.row[own], pairs.col[own])), shape=pairs.shape)
-    return model
+    return sp.csr_matrix((pairs.data[own], (pairs.row[own], pairs.col[own])), shape=pairs.shape)
 
 
-def _nearest(model: Any, baskets: Baskets, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Products (by column) that each customer never bought, the likeliest first, and their scores; -1 where none is left."""
-    # The library asks customer by customer, which takes ten times as long as a product of matrices.
-    count = min(RECOMMENDED, len(baskets.products))
-    at_once = max(1, MAX_CELLS // len(baskets.products))
-    products, scores = [], []
-    for first in range(0, len(rows), at_once):
-        bought = baskets.times[rows[first : first + at_once]]
-        score = (bought @ model.similarity).toarray()
-        score[bought.nonzero()] = 0
-        likely = np.argsort(-score, axis=1, kind="stable")[:, :count]
-        products.append(likely)
-        scores.append(np.take_along_axis(score, likely, axis=1))
-    best = np.concatenate(scores)
-    return np.where(best > 0, np.concatenate(products), -1), best
+def _nearest(similarity: sp.csr_matrix, bought: sp.csr_matrix) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Products (by column) that each customer never bought, the likeliest first, and their scores; -1 where none is left.
+
+    `bought` is (customers, products). Of equal scores the first column comes first.
+    """
+    import scipy.sparse as sp
+
+    # The library asks customer by customer, which takes ten times as long as a product of matrices. What a customer has
+    # must not come out on top: it is nearest to itself.
+    new = (similarity - sp.diags_array(similarity.diagonal() + 1e9)).tocsr()
+    products = np.full((bought.shape[0], RECOMMENDED), -1)
+    scores = np.zeros((bought.shape[0], RECOMMENDED))
+    for first in range(0, bought.shape[0], AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        score = (bought[part] @ new).tocsr()
+        filled = np.flatnonzero(np.diff(score.indptr))
+        for place in range(RECOMMENDED if len(filled) else 0):
+            best, column = _best(score, filled)
+            known = best > 0
+            products[part][filled[known], place], scores[part][filled[known], place] = column[known], best[known]
+            score.data[score.indices == np.repeat(column, np.diff(score.indptr)[filled])] = 0
+    return products, scores
+
+
+def _best(score: sp.csr_matrix, filled: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The highest score of each row that has any, and the first column that has it."""
+    starts = score.indptr[filled]
+    best = np.maximum.reduceat(score.data, starts)
+    is_best = score.data == np.repeat(best, np.diff(score.indptr)[filled])
+    return best, np.minimum.reduceat(np.where(is_best, score.indices, score.shape[1]), starts)
 
 
 def _bought_next(
@@ -222,17 +239,19 @@ def _bought_next(
     """Rows and columns of what customers bought for the first time in the horizon after the origin."""
     cells = con.execute(
         """
-        select distinct customer.customer_row, product.product_column
-        from product_bought as bought
-        join (select distinct customer_id, customer_row from basket) as customer using (customer_id)
-        join (select distinct product, product_column from basket) as product using (product)
-        left join basket as known using (customer_id, product)
-        where bought.ordered_on > $origin and bought.ordered_on <= $origin + $horizon and known.customer_id is null
-        order by all
+        select customer, product from product_bought
+        where ordered_on <= $origin + $horizon
+        group by customer, product having min(ordered_on) > $origin
+        order by customer, product
         """,
         {"origin": origin, "horizon": horizon},
     ).fetchnumpy()
-    return np.asarray(cells["customer_row"]), np.asarray(cells["product_column"])
+    # A customer or product that nobody knew by then could not be told of.
+    known = np.isin(cells["customer"], baskets.customers) & np.isin(cells["product"], baskets.products)
+    return (
+        np.searchsorted(baskets.customers, cells["customer"][known]),
+        np.searchsorted(baskets.products, cells["product"][known]),
+    )
 
 
 def _best_selling(
@@ -241,13 +260,12 @@ def _best_selling(
     """The baseline: what most customers bought in the horizon before the origin and this one never did."""
     sold = con.execute(
         """
-        select basket.product_column from product_bought as bought join basket using (customer_id, product)
-        where bought.ordered_on > $origin - $horizon and bought.ordered_on <= $origin
-        group by basket.product_column order by count(distinct customer_id) desc, basket.product_column
+        select product from product_bought where ordered_on > $origin - $horizon and ordered_on <= $origin
+        group by product order by count(distinct customer) desc, product
         """,
         {"origin": origin, "horizon": horizon},
-    ).fetchnumpy()["product_column"]
-    order = np.asarray(sold)
+    ).fetchnumpy()["product"]
+    order = np.searchsorted(baskets.products, sold)
     found = np.full((len(rows), RECOMMENDED), -1)
     for place, row in enumerate(rows):
         own = baskets.times.indices[baskets.times.indptr[row] : baskets.times.indptr[row + 1]]
@@ -276,10 +294,10 @@ def _quality(said: NDArray[Any], rows: NDArray[Any], bought: tuple[NDArray[Any],
     return float((hits.sum(axis=1) > 0).mean()), float((hits @ discount / ideal).mean())
 
 
-def _write_affinity(con: duckdb.DuckDBPyConnection, baskets: Baskets, model: Any) -> None:
+def _write_affinity(con: duckdb.DuckDBPyConnection, baskets: Baskets, similarity: sp.csr_matrix) -> None:
     import pandas as pd
 
-    pairs = model.similarity.tocoo()
+    pairs = similarity.tocoo()
     near = pd.DataFrame({"left": pairs.row, "right": pairs.col, "affinity": pairs.data})
     near = near[(near["left"] != near["right"]) & (near["affinity"] > 0)]
     near = (
@@ -294,55 +312,60 @@ def _write_affinity(con: duckdb.DuckDBPyConnection, baskets: Baskets, model: Any
     con.execute(
         """
         insert into marts.product_affinity
-        select split_part(product, chr(31), 1), split_part(product, chr(31), 2), split_part(other, chr(31), 2),
-            round(affinity, 6), customers
-        from near order by product, affinity desc, other
+        select product.source_system, product.product_source_id, other.product_source_id, round(affinity, 6), customers
+        from near
+        join bought_product as product on near.product = product.product
+        join bought_product as other on near.other = other.product
+        order by near.product, affinity desc, near.other
         """
     )
     con.unregister("near")
 
 
-def _write_recommendations(con: duckdb.DuckDBPyConnection, baskets: Baskets, model: Any) -> None:
+def _write_recommendations(con: duckdb.DuckDBPyConnection, baskets: Baskets, similarity: sp.csr_matrix) -> None:
     import pandas as pd
 
-    rows = np.arange(len(baskets.customers))
-    products, scores = _nearest(model, baskets, rows)
-    place, column = np.nonzero(products >= 0)
-    chosen = products[place, column]
-    # What speaks most for it: of all that the customer bought, the product nearest to the recommended one.
-    reasons = _nearest_bought(model, baskets, place, chosen)
+    products, scores = _nearest(similarity, baskets.times)
+    row, place = np.nonzero(products >= 0)
+    chosen = products[row, place]
     found = pd.DataFrame(
         {
-            "customer_id": baskets.customers[place],
-            "place": column + 1,
+            "customer": baskets.customers[row],
+            "place": place + 1,
             "product": baskets.products[chosen],
-            "score": scores[place, column],
-            "because_of": baskets.products[reasons],
+            "score": scores[row, place],
+            "because_of": baskets.products[_nearest_bought(similarity, baskets.times, row, chosen)],
         }
     )
     con.register("found", found)
     con.execute(
         """
         insert into marts.product_recommendation
-        select found.customer_id, found.place, split_part(found.product, chr(31), 1), split_part(found.product, chr(31), 2),
-            product.name, round(found.score, 6), split_part(found.because_of, chr(31), 2), $version
+        select buyer.customer_id, found.place, product.source_system, product.product_source_id, named.name,
+            round(found.score, 6), because.product_source_id, $version
         from found
+        join buyer using (customer)
+        join bought_product as product on found.product = product.product
+        join bought_product as because on found.because_of = because.product
         left join (
             select source_system, source_id, max(name) as name from core.product group by source_system, source_id
-        ) as product on concat(product.source_system, chr(31), product.source_id) = found.product
-        order by found.customer_id, found.place
+        ) as named on product.source_system = named.source_system and product.product_source_id = named.source_id
         """,
         {"version": VERSION},
     )
     con.unregister("found")
 
 
-def _nearest_bought(model: Any, baskets: Baskets, rows: NDArray[Any], chosen: NDArray[Any]) -> NDArray[Any]:
-    similar = model.similarity.tocsc()
+def _nearest_bought(
+    similarity: sp.csr_matrix, times: sp.csr_matrix, rows: NDArray[Any], chosen: NDArray[Any]
+) -> NDArray[Any]:
+    """What speaks most for each recommendation: of all that the customer bought, the product that adds most to its score."""
     best = np.zeros(len(rows), dtype=np.int64)
-    at_once = 50_000
-    for first in range(0, len(rows), at_once):
-        part = slice(first, first + at_once)
-        weight = baskets.times[rows[part]].multiply(similar[:, chosen[part]].T.tocsr())
-        best[part] = np.asarray(weight.argmax(axis=1)).ravel()
+    for first in range(0, len(rows), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        bought = times[rows[part]]
+        count = np.diff(bought.indptr)
+        near = np.asarray(similarity[bought.indices, np.repeat(chosen[part], count)]).ravel()
+        bought.data *= near
+        best[part] = _best(bought, np.arange(len(count)))[1]
     return best

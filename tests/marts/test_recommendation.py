@@ -104,7 +104,7 @@ def test_nothing_is_recommended_where_it_finds_no_more_than_what_sells_best_and_
     # A model that always says the same, whoever asks.
     monkeypatch.setattr(
         "crm_quality.marts.recommendation._nearest",
-        lambda _model, _baskets, customers: (np.zeros((len(customers), 5), int), np.ones((len(customers), 5))),
+        lambda _similarity, bought: (np.zeros((bought.shape[0], 5), int), np.ones((bought.shape[0], 5))),
     )
     with warehouse() as con:
         report = bought_lines(con, gardeners_and_plumbers(ties=False))
