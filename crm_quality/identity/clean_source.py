@@ -40,27 +40,29 @@ def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             where name_key is not null and other is not null
         ),
         placed as (
+            -- Numbers in place of texts: what follows groups every record several times over.
             select distinct hash(twin.key) as key, twin.record_number,
-                record.party_type, record.source_system, record.source_object
+                hash(record.party_type, record.source_system, record.source_object) as place
             from twin
             join identity.record as record on record.record_number = twin.record_number
         ),
         inside as (
-            select key, source_system, source_object, count(*) as records from placed group by all
+            select key, place, count(*) as records from placed group by all
         ),
         everywhere as (select key, sum(records) as records from inside group by key),
         counted as (
-            select record_number, party_type, source_system, source_object,
+            select record_number,
                 bool_or(inside.records > 1) as has_twin_inside,
                 bool_or(everywhere.records > inside.records) as has_twin_elsewhere
             from placed
-            join inside using (key, source_system, source_object)
+            join inside using (key, place)
             join everywhere using (key)
-            group by all
+            group by record_number
         ),
         clean as (
         select source_system, source_object, party_type
         from counted
+        join identity.record as record using (record_number)
         where (source_system, source_object) not in (
             select (source_system, source_object) from core.party
             where merged_into_source_id is not null or merged_source_ids is not null or is_flagged_duplicate

@@ -40,11 +40,15 @@ def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> 
         f"""
         create or replace table {table} as
         select
-            feature.* replace (address.comparable as address, coalesce(place.latin, feature.city) as city),
+            feature.* replace (
+                case when address.value is null then feature.address else address.comparable end as address,
+                coalesce(place.latin, feature.city) as city
+            ),
             clean.clean_source
             {formal}
         from {kind.feature_table} as feature
-        left join standard.address as address on address.value = feature.address
+        left join (select * from standard.address where comparable is distinct from value) as address
+            on address.value = feature.address
         left join standard.place as place on place.value = feature.city
         left join {schema}.clean_source as clean on clean.record_number = feature.record_number
         {formal_join}
