@@ -1,5 +1,7 @@
 """Time identity against bare Splink on the parties of a warehouse: `python -m tests.benchmarks.identity_against_splink
-PROJECT`. Not part of the tests.
+PROJECT [COPIES]`. Not part of the tests.
+
+PROJECT has been run, at least to core; with COPIES there are so many times its parties, of other people and companies.
 
 Both get the same features, the same model (comparisons, parameters) and the same blocking keys; Splink predicts and
 clusters by connected components, identity makes its pairs (reasons, conflicts, certain matches) and clusters. Each runs
@@ -29,18 +31,20 @@ from crm_quality.identity.latin import build_latin
 from crm_quality.identity.model import frequencies_sql, load_model
 from crm_quality.identity.pairs import KINDS, LEAST_WEIGHT, build_pairs, train
 from crm_quality.identity.workspace import new_linker, prepare_input, prepare_records, splink_api, workspace
+from tests.benchmarks.more_parties import multiply
 from tests.identity.scenario import create_empty_tables
 
 THRESHOLD = 0.99
 
 
-def _open(project: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
+def _open(project: Path, scratch: Path, copies: int) -> duckdb.DuckDBPyConnection:
     """A database of its own, on disk as in a run, with the parties of the project's warehouse."""
     con = duckdb.connect(str(scratch / "benchmark.duckdb"), config={"threads": os.cpu_count() or 2})
     con.execute(f"attach '{project / 'warehouse.duckdb'}' as source (read_only)")
     create_empty_tables(con, "2026-11-21")
     con.execute("create table core.party as from source.core.party")
     con.execute("detach source")
+    multiply(con, copies)
     return con
 
 
@@ -125,10 +129,10 @@ def _keyed_input(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> lis
 PARTS = {"identity": _identity, "splink": _splink}
 
 
-def _measure(part: str, project: Path, models: Path) -> None:
+def _measure(part: str, project: Path, copies: int, models: Path) -> None:
     """One part, in this process: prints JSON."""
     with tempfile.TemporaryDirectory() as scratch:
-        con = _open(project, Path(scratch))
+        con = _open(project, Path(scratch), copies)
         before = resource.getrusage(resource.RUSAGE_SELF)
         found: dict[str, float] = PARTS[part](con, models)
         after = resource.getrusage(resource.RUSAGE_SELF)
@@ -137,11 +141,11 @@ def _measure(part: str, project: Path, models: Path) -> None:
         print(json.dumps(found))
 
 
-def main(project: Path) -> None:
+def main(project: Path, copies: int) -> None:
     """Train one model for both, run either in its own process, and print them side by side."""
     with tempfile.TemporaryDirectory() as scratch:
         models = Path(scratch) / "models"
-        with tempfile.TemporaryDirectory() as training, _open(project, Path(training)) as con:
+        with tempfile.TemporaryDirectory() as training, _open(project, Path(training), copies) as con:
             build_features(con)
             train(con, models)
         results = {}
@@ -151,6 +155,7 @@ def main(project: Path) -> None:
                 "-m",
                 "tests.benchmarks.identity_against_splink",
                 str(project),
+                str(copies),
                 part,
                 str(models),
             ]
@@ -162,7 +167,7 @@ def main(project: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        main(Path(sys.argv[1]))
+    if len(sys.argv) < 4:
+        main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) == 3 else 1)
     else:
-        _measure(sys.argv[2], Path(sys.argv[1]), Path(sys.argv[3]))
+        _measure(sys.argv[3], Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[4]))

@@ -15,6 +15,8 @@ DIGITS = "0123456789"
 
 def multiply(con: duckdb.DuckDBPyConnection, copies: int) -> None:
     """Add `copies` - 1 copies of core.party to it."""
+    if copies == 1:
+        return
     con.execute("create temp table first_party as from core.party")
     for column, words in {
         "given": "given_key",
