@@ -60,6 +60,14 @@ emailed as (
     window customer as (partition by xref.customer_id)
 ),
 
+shared_local_part as (
+    select local_part
+    from emailed
+    where local_part is not null
+    group by local_part
+    having min(customer_id) <> max(customer_id)
+),
+
 spelt_email as (
     select address.customer_id, address.email
     from emailed as address
@@ -80,8 +88,8 @@ spelt_email as (
     union
     select address.customer_id, address.email
     from emailed as address
-    inner join emailed as other on address.local_part = other.local_part
-    where address.is_disputed and address.customer_id <> other.customer_id
+    inner join shared_local_part as shared on address.local_part = shared.local_part
+    where address.is_disputed
 ),
 
 -- Where postal codes with which beginning are known to lie.
@@ -305,7 +313,8 @@ candidate as (
                 else 0
             end
         ) as last_resort,
-        sum(cast(hash(concat(given.field, '|', lower(given.value))) as double)) as content
+        -- not a sum of floating-point numbers, which depends on their order
+        bit_xor(hash(concat(given.field, '|', lower(given.value)))) as content
     from given
     inner join member on given.record_number = member.record_number
     inner join policy on given.field = policy.field
