@@ -59,9 +59,12 @@ event as (
         child.source_id
     from golden.customer_child as child
     cross join meta.current_run as run
-    left join marts.customer_order as valid
+    left join (
+        select 'sales_order' as child, source_system, source_object, source_id, ordered_on, amount, currency
+        from marts.customer_order
+    ) as valid
         on
-            child.child = 'sales_order'
+            child.child = valid.child
             and child.source_system = valid.source_system
             and child.source_object = valid.source_object
             and child.source_id = valid.source_id

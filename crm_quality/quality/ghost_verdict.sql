@@ -46,16 +46,51 @@ with weight (evidence, weight, words) as (
         ('phone_works', -0.10, 'a valid phone number')
 ),
 
+-- What is asked below is answered here, so that no text but keys and numbers is carried along.
 record as (
     select
-        party.*,
+        row_number() over (order by party.source_system, party.source_object, party.source_id) as record_number,
+        party.source_system,
+        party.source_object,
+        party.source_id,
         coalesce(
             xref.customer_id, party.source_system || '|' || party.source_object || '|' || party.source_id
         ) as customer_id,
+        party.phone,
+        party.mobile,
+        party.created_by,
+        party.created_at,
+        party.last_activity_at > party.created_at as has_activity,
+        party.parent_source_id is not null as has_parent,
+        party.company_key is not null as has_company,
         -- Two systems may hold the same nothing.
         coalesce(
             party.email, party.phone, party.mobile, party.street, party.tax_id, party.national_id
-        ) is not null as is_tangible
+        ) is not null as is_tangible,
+        party.is_one_time,
+        party.is_flagged_duplicate,
+        party.is_blocked,
+        party.is_deleted and party.merged_into_source_id is null as is_gone,
+        party.name_problem,
+        coalesce(
+            party.full_name_raw, party.given_name_raw, party.family_name_raw, party.company_name_raw
+        ) is null as has_no_name,
+        coalesce(
+            party.full_name_raw,
+            nullif(concat_ws(' ', party.given_name_raw, party.family_name_raw), ''),
+            party.company_name_raw
+        ) as name_raw,
+        party.email_problem,
+        party.email_is_disposable,
+        coalesce(cast(party.email_bounced_at as varchar), party.email_bounce_reason) is not null as email_bounced,
+        party.email is not null and coalesce(cast(party.email_bounced_at as varchar), party.email_bounce_reason) is null
+        and not coalesce(party.email_is_disposable, false) as email_works,
+        coalesce(party.phone, party.mobile) is not null as phone_works,
+        coalesce(party.phone_problem, '') as phone_problem,
+        coalesce(party.mobile_problem, '') as mobile_problem,
+        party.street is not null as has_street,
+        coalesce(party.email_raw, party.phone_raw, party.mobile_raw, party.street_raw) is null as has_no_contact,
+        party.tax_id is not null or party.national_id is not null as has_official_id
     from core.party as party
     left join identity.customer_xref as xref
         on
@@ -125,7 +160,7 @@ life as (
     union all
     select customer_id, 'activity' as kind
     from record
-    where last_activity_at > created_at
+    where has_activity
 ),
 
 customer as (
@@ -168,9 +203,8 @@ number_use as (
 
 burst as (
     select
+        record_number,
         source_system,
-        source_object,
-        source_id,
         created_by,
         count(*) over (
             partition by source_system, created_by
@@ -185,7 +219,7 @@ burst as (
 
 -- When a large part of a system was loaded at once, that was its migration and says nothing about a record.
 bulk as (
-    select source_system, source_object, source_id
+    select record_number
     from (
         select *, count(*) over (partition by source_system, created_by) as of_user
         from burst
@@ -196,14 +230,13 @@ bulk as (
 
 numbered as (
     select
+        record_number,
         source_system,
-        source_object,
-        source_id,
         created_by,
         cast(substr(coalesce(mobile, phone), 2) as bigint) as number
     from record
     -- Colleagues have neighbouring extensions.
-    where coalesce(mobile, phone) is not null and created_by is not null and parent_source_id is null
+    where coalesce(mobile, phone) is not null and created_by is not null and not has_parent
 ),
 
 -- Two neighbouring numbers are a couple's; three by one user are a list that somebody filled.
@@ -223,7 +256,7 @@ run_of_numbers as (
 ),
 
 sequence as (
-    select numbered.source_system, numbered.source_object, numbered.source_id
+    select numbered.record_number
     from numbered
     inner join run_of_numbers
         on
@@ -234,7 +267,7 @@ sequence as (
 
 -- Records that something was recorded for, themselves and not only through their customer.
 in_use as (
-    select distinct record.source_system, record.source_object, record.source_id, record.customer_id
+    select distinct record.record_number, record.source_system, record.source_object, record.customer_id
     from named
     inner join record
         on named.source_system = record.source_system and named.party_source_id = record.source_id
@@ -244,24 +277,25 @@ in_use as (
 ),
 
 left_over as (
-    select record.source_system, record.source_object, record.source_id
+    select record.record_number
     from record
     inner join (select distinct source_system, source_object, customer_id from in_use) as used
         on
             record.source_system = used.source_system
             and record.source_object = used.source_object
             and record.customer_id = used.customer_id
-    left join in_use as own
-        on
-            record.source_system = own.source_system
-            and record.source_object = own.source_object
-            and record.source_id = own.source_id
-    where own.source_id is null
+    left join in_use as own on record.record_number = own.record_number
+    where own.record_number is null
 ),
 
 fact as (
     select
-        record.*,
+        record.* exclude (customer_id, phone, mobile, created_by, created_at, name_raw),
+        regexp_matches(lower(record.name_raw), '\b(do ?n.?t|do not|never) use\b|\b(to be|please) deleted?\b|\bdelete me\b')
+        or regexp_matches(
+            lower(record.name_raw), '^(old\W+)?(closed|deleted|inactive|obsolete|duplicate)\W*$|\bnicht (mehr )?verwenden\b'
+        )
+        or regexp_matches(record.name_raw, '请勿使用|不要使用|勿用|待删除|已删除|作废|停用|废弃') as is_leftover_name,
         customer.systems,
         coalesce(
             record.source_system not in (customer.first_system, customer.last_system)
@@ -271,143 +305,106 @@ fact as (
         customer.in_pipeline,
         customer.active,
         customer.is_unknown,
-        left_over.source_id is not null as is_left_over,
-        coalesce(
-            record.full_name_raw,
-            nullif(concat_ws(' ', record.given_name_raw, record.family_name_raw), ''),
-            record.company_name_raw
-        ) as name_raw,
+        left_over.record_number is not null as is_left_over,
         known.trade as trade_is_known,
         known.activity as activity_is_known,
-        coalesce(
-            record.full_name_raw, record.given_name_raw, record.family_name_raw, record.company_name_raw
-        ) is null as has_no_name,
-        coalesce(record.email_raw, record.phone_raw, record.mobile_raw, record.street_raw) is null as has_no_contact,
-        record.email is not null and coalesce(cast(record.email_bounced_at as varchar), record.email_bounce_reason) is null
-        and not coalesce(record.email_is_disposable, false) as email_works,
-        coalesce(record.phone, record.mobile) is not null as phone_works,
-        record.street is not null as has_street,
-        phone_use.number is not null
-        and record.parent_source_id is null and record.company_key is null as phone_is_shared,
+        phone_use.number is not null and not record.has_parent and not record.has_company as phone_is_shared,
         mobile_use.number is not null as mobile_is_shared,
-        bulk.source_id is not null as is_bulk,
-        sequence.source_id is not null as is_in_sequence
+        bulk.record_number is not null as is_bulk,
+        sequence.record_number is not null as is_in_sequence
     from record
     inner join customer on record.customer_id = customer.customer_id
     cross join known
     left join number_use as phone_use on record.phone = phone_use.number
     left join number_use as mobile_use on record.mobile = mobile_use.number
-    left join bulk
-        on
-            record.source_system = bulk.source_system
-            and record.source_object = bulk.source_object
-            and record.source_id = bulk.source_id
-    left join sequence
-        on
-            record.source_system = sequence.source_system
-            and record.source_object = sequence.source_object
-            and record.source_id = sequence.source_id
-    left join left_over
-        on
-            record.source_system = left_over.source_system
-            and record.source_object = left_over.source_object
-            and record.source_id = left_over.source_id
+    left join bulk on record.record_number = bulk.record_number
+    left join sequence on record.record_number = sequence.record_number
+    left join left_over on record.record_number = left_over.record_number
 ),
 
 found as (
-    select source_system, source_object, source_id, 'one_time_account' as evidence from fact where is_one_time
+    select record_number, 'one_time_account' as evidence from fact where is_one_time
     union all
-    select source_system, source_object, source_id, 'placeholder_name' from fact where name_problem = 'placeholder'
+    select record_number, 'placeholder_name' from fact where name_problem = 'placeholder'
     union all
-    select source_system, source_object, source_id, 'mash_name' from fact where name_problem = 'keyboard mash'
+    select record_number, 'mash_name' from fact where name_problem = 'keyboard mash'
     union all
-    select source_system, source_object, source_id, 'no_letters_name' from fact where name_problem = 'no letters'
+    select record_number, 'no_letters_name' from fact where name_problem = 'no letters'
     union all
     -- A record that lends a birth date or a country to one of the same customer needs no name of its own.
-    select source_system, source_object, source_id, 'no_name' from fact where has_no_name and systems = 1
+    select record_number, 'no_name' from fact where has_no_name and systems = 1
     union all
-    select source_system, source_object, source_id, 'leftover_name' from fact
-    where
-        coalesce(name_problem, '') <> 'placeholder'
-        and (
-            regexp_matches(lower(name_raw), '\b(do ?n.?t|do not|never) use\b|\b(to be|please) deleted?\b|\bdelete me\b')
-            or regexp_matches(lower(name_raw), '^(old\W+)?(closed|deleted|inactive|obsolete|duplicate)\W*$|\bnicht (mehr )?verwenden\b')
-            or regexp_matches(name_raw, '请勿使用|不要使用|勿用|待删除|已删除|作废|停用|废弃')
-        )
+    select record_number, 'leftover_name' from fact
+    where coalesce(name_problem, '') <> 'placeholder' and is_leftover_name
     union all
-    select source_system, source_object, source_id, 'survey_unknown' from fact where is_unknown = 1
+    select record_number, 'survey_unknown' from fact where is_unknown = 1
     union all
-    select source_system, source_object, source_id, 'duplicate_left' from fact where is_left_over
+    select record_number, 'duplicate_left' from fact where is_left_over
     union all
-    select source_system, source_object, source_id, 'flagged_duplicate' from fact where is_flagged_duplicate
+    select record_number, 'flagged_duplicate' from fact where is_flagged_duplicate
     union all
-    select source_system, source_object, source_id, 'numbers_in_sequence' from fact where is_in_sequence
+    select record_number, 'numbers_in_sequence' from fact where is_in_sequence
     union all
-    select source_system, source_object, source_id, 'created_in_bulk' from fact where is_bulk
+    select record_number, 'created_in_bulk' from fact where is_bulk
     union all
-    select source_system, source_object, source_id, 'blocked' from fact where is_blocked
+    select record_number, 'blocked' from fact where is_blocked
     union all
-    select source_system, source_object, source_id, 'deleted' from fact
-    where is_deleted and merged_into_source_id is null
+    select record_number, 'deleted' from fact where is_gone
     union all
-    select source_system, source_object, source_id, 'email_undeliverable' from fact
+    select record_number, 'email_undeliverable' from fact
     where email_problem = 'domain cannot receive mail'
     union all
-    select source_system, source_object, source_id, 'email_placeholder' from fact where email_problem = 'placeholder'
+    select record_number, 'email_placeholder' from fact where email_problem = 'placeholder'
     union all
-    select source_system, source_object, source_id, 'email_not_an_address' from fact where email_problem = 'syntax'
+    select record_number, 'email_not_an_address' from fact where email_problem = 'syntax'
     union all
-    select source_system, source_object, source_id, 'email_disposable' from fact where email_is_disposable
+    select record_number, 'email_disposable' from fact where email_is_disposable
     union all
-    select source_system, source_object, source_id, 'email_bounced' from fact
-    where coalesce(cast(email_bounced_at as varchar), email_bounce_reason) is not null
+    select record_number, 'email_bounced' from fact where email_bounced
     union all
-    select source_system, source_object, source_id, 'no_contact' from fact where has_no_contact and systems = 1
+    select record_number, 'no_contact' from fact where has_no_contact and systems = 1
     union all
-    select source_system, source_object, source_id, 'unreachable' from fact
+    select record_number, 'unreachable' from fact
     where not has_no_contact and not email_works and not phone_works and not has_street
     union all
-    select source_system, source_object, source_id, 'phone_placeholder' from fact
+    select record_number, 'phone_placeholder' from fact
     where phone_problem = 'placeholder' or mobile_problem = 'placeholder'
     union all
-    select source_system, source_object, source_id, 'phone_impossible' from fact
+    select record_number, 'phone_impossible' from fact
     where
-        coalesce(phone_problem, mobile_problem) is not null and not phone_works
-        and coalesce(phone_problem, '') <> 'placeholder' and coalesce(mobile_problem, '') <> 'placeholder'
+        (phone_problem <> '' or mobile_problem <> '') and not phone_works
+        and phone_problem <> 'placeholder' and mobile_problem <> 'placeholder'
     union all
-    select source_system, source_object, source_id, 'phone_shared' from fact where phone_is_shared or mobile_is_shared
+    select record_number, 'phone_shared' from fact where phone_is_shared or mobile_is_shared
     union all
-    select source_system, source_object, source_id, 'never_active' from fact where active = 0 and activity_is_known = 1
+    select record_number, 'never_active' from fact where active = 0 and activity_is_known = 1
     union all
-    select source_system, source_object, source_id, 'never_traded' from fact
+    select record_number, 'never_traded' from fact
     where traded = 0 and in_pipeline = 0 and trade_is_known = 1
     union all
-    select source_system, source_object, source_id, 'traded' from fact where traded = 1
+    select record_number, 'traded' from fact where traded = 1
     union all
-    select source_system, source_object, source_id, 'in_pipeline' from fact where in_pipeline = 1
+    select record_number, 'in_pipeline' from fact where in_pipeline = 1
     union all
-    select source_system, source_object, source_id, 'second_system' from fact where is_known_elsewhere
+    select record_number, 'second_system' from fact where is_known_elsewhere
     union all
-    select source_system, source_object, source_id, 'official_id' from fact
-    where tax_id is not null or national_id is not null
+    select record_number, 'official_id' from fact where has_official_id
     union all
-    select source_system, source_object, source_id, 'active' from fact where active = 1
+    select record_number, 'active' from fact where active = 1
     union all
-    select source_system, source_object, source_id, 'email_works' from fact where email_works
+    select record_number, 'email_works' from fact where email_works
     union all
-    select source_system, source_object, source_id, 'phone_works' from fact where phone_works and not is_in_sequence
+    select record_number, 'phone_works' from fact where phone_works and not is_in_sequence
 ),
 
 scored as (
     select
-        found.source_system,
-        found.source_object,
-        found.source_id,
+        found.record_number,
         cast(least(greatest(sum(weight.weight), 0), 1) as double) as score,
         string_agg(weight.words, '; ' order by weight.weight desc, weight.words) as reasons
     from found
     inner join weight on found.evidence = weight.evidence
-    group by found.source_system, found.source_object, found.source_id
+    group by found.record_number
 ),
 
 decided as (
@@ -441,11 +438,7 @@ select
         else coalesce(scored.reasons, 'no evidence either way')
     end as reasons
 from fact
-left join scored
-    on
-        fact.source_system = scored.source_system
-        and fact.source_object = scored.source_object
-        and fact.source_id = scored.source_id
+left join scored on fact.record_number = scored.record_number
 left join decided
     on
         fact.source_system = decided.left_source_system

@@ -20,33 +20,74 @@
 -- line            line of that file
 -- found_on        day it was found first
 -- origin          the check, the kind of difference, or the finding
-with document as (
-    select
-        'core.party' as table_name, source_system, source_object, source_id, owner, cast(null as decimal(18, 4)) as amount,
-        cast(null as varchar) as currency, is_deleted
-    from core.party
-    union all
-    select 'core.opportunity' as table_name, source_system, source_object, source_id, owner, amount, currency, false as is_deleted
-    from core.opportunity
-    union all
-    select 'core.sales_order' as table_name, source_system, source_object, source_id, owner, amount, currency, false as is_deleted
-    from core.sales_order
-    union all
-    select 'core.interaction' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency, false as is_deleted
-    from core.interaction
-    union all
-    select 'core.ticket' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency, false as is_deleted
-    from core.ticket
-    union all
-    select 'core.invoice' as table_name, source_system, source_object, source_id, null as owner, amount, currency, false as is_deleted
-    from core.invoice
-    union all
-    select 'core.payment' as table_name, source_system, source_object, source_id, null as owner, amount, currency, false as is_deleted
-    from core.payment
+with fault as (
+    select history.*
+    from quality.failure_history as history
+    where
+        history.resolved_at is null
+        and history.severity in ('critical', 'warning')
+        and starts_with(history.table_name, 'core.')
+),
+
+-- Of several audits of the same value the last one counts.
+last_audit as (
+    select *
+    from quality.audit_verdict
+    where verdict <> 'cannot tell'
+    qualify row_number() over (
+        partition by table_name, source_system, source_object, source_id, field
+        order by extract_date desc
+    ) = 1
+),
+
+-- The records that there may be something to do about: all others need not be looked up.
+wanted as (
+    select table_name, source_system, source_object, source_id from fault
+    union
+    select table_name, source_system, source_object, source_id from last_audit
+    union
+    select 'core.party' as table_name, source_system, source_object, source_id
+    from quality.ghost_verdict
+    where verdict in ('ghost', 'suspect')
+),
+
+document as (
+    select anything.*
+    from (
+        select
+            'core.party' as table_name, source_system, source_object, source_id, owner, cast(null as decimal(18, 4)) as amount,
+            cast(null as varchar) as currency, is_deleted
+        from core.party
+        union all
+        select 'core.opportunity' as table_name, source_system, source_object, source_id, owner, amount, currency, false as is_deleted
+        from core.opportunity
+        union all
+        select 'core.sales_order' as table_name, source_system, source_object, source_id, owner, amount, currency, false as is_deleted
+        from core.sales_order
+        union all
+        select 'core.interaction' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency, false as is_deleted
+        from core.interaction
+        union all
+        select 'core.ticket' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency, false as is_deleted
+        from core.ticket
+        union all
+        select 'core.invoice' as table_name, source_system, source_object, source_id, null as owner, amount, currency, false as is_deleted
+        from core.invoice
+        union all
+        select 'core.payment' as table_name, source_system, source_object, source_id, null as owner, amount, currency, false as is_deleted
+        from core.payment
+    ) as anything
+    inner join wanted
+        on
+            anything.source_id = wanted.source_id
+            and anything.table_name = wanted.table_name
+            and anything.source_system = wanted.source_system
+            and anything.source_object = wanted.source_object
 ),
 
 worth as (
     select
+        wanted.table_name,
         xref.source_system,
         xref.source_object,
         xref.source_id,
@@ -54,21 +95,18 @@ worth as (
         customer_value.currency
     from golden.customer_xref as xref
     inner join marts.customer_value as customer_value on xref.customer_id = customer_value.customer_id
+    inner join wanted
+        on
+            wanted.table_name = 'core.party'
+            and xref.source_id = wanted.source_id
+            and xref.source_system = wanted.source_system
+            and xref.source_object = wanted.source_object
 ),
 
 rule as (
     select result.check_id, result.owner, result.severity, result.why
     from quality.check_result as result
     inner join meta.current_run as run on result.run_id = run.run_id
-),
-
-fault as (
-    select history.*
-    from quality.failure_history as history
-    where
-        history.resolved_at is null
-        and history.severity in ('critical', 'warning')
-        and starts_with(history.table_name, 'core.')
 ),
 
 fix as (
@@ -100,8 +138,8 @@ fix as (
             and fault.source_object = document.source_object
     left join worth
         on
-            fault.table_name = 'core.party'
-            and fault.source_id = worth.source_id
+            fault.source_id = worth.source_id
+            and fault.table_name = worth.table_name
             and fault.source_system = worth.source_system
             and fault.source_object = worth.source_object
 ),
@@ -334,17 +372,6 @@ pair as (
     where queue.status = 'open'
 ),
 
--- Of several audits of the same value the last one counts.
-last_audit as (
-    select *
-    from quality.audit_verdict
-    where verdict <> 'cannot tell'
-    qualify row_number() over (
-        partition by table_name, source_system, source_object, source_id, field
-        order by extract_date desc
-    ) = 1
-),
-
 audited as (
     select
         md5(concat_ws('|', 'audit', said.table_name, said.source_system, said.source_object, said.source_id, said.field)) as task_id,
@@ -374,8 +401,8 @@ audited as (
             and said.source_object = document.source_object
     left join worth
         on
-            said.table_name = 'core.party'
-            and said.source_id = worth.source_id
+            said.source_id = worth.source_id
+            and said.table_name = worth.table_name
             and said.source_system = worth.source_system
             and said.source_object = worth.source_object
     where said.is_open
@@ -438,14 +465,17 @@ task as (
             fix.origin = said_otherwise.check_id
             and fix.source_id = said_otherwise.source_id
             and fix.source_system = said_otherwise.source_system
-    left join quality.ghost_verdict as verdict
+    left join (
+        select 'core.party' as table_name, source_system, source_object, source_id
+        from quality.ghost_verdict
+        where verdict = 'ghost'
+    ) as ghost
         on
-            fix.table_name = 'core.party'
-            and verdict.verdict = 'ghost'
-            and fix.source_id = verdict.source_id
-            and fix.source_system = verdict.source_system
-            and fix.source_object = verdict.source_object
-    where said_otherwise.source_id is null and verdict.source_id is null
+            fix.source_id = ghost.source_id
+            and fix.table_name = ghost.table_name
+            and fix.source_system = ghost.source_system
+            and fix.source_object = ghost.source_object
+    where said_otherwise.source_id is null and ghost.source_id is null
     union all
     select * from audited
     union all
