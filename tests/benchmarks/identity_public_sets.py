@@ -1,12 +1,15 @@
-"""Measure identity on public sets: `python -m tests.benchmarks.identity_public_sets [name ...]`. Not part of the tests.
+"""Measure identity on public sets: `python -m tests.benchmarks.identity_public_sets [name ...] [--keep FOLDER]`.
 
 Makes a project of YAML files from every set in the folder CRM_QUALITY_REAL_DATA, runs it as a user would, and prints
-one line per set. Belongs here: running and printing. Does not: the sets, assertions.
+one line per set; with --keep the projects stay, to look into. Not part of the tests. Belongs here: running and
+printing. Does not: the sets, assertions.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,15 +37,23 @@ def measure(public: PublicSet, data: Path, folder: Path) -> str:
     )
 
 
-def main(names: list[str]) -> None:
+def main(names: list[str], keep: Path | None) -> None:
     """Print the table for the named sets, or for all."""
     data = Path(os.environ["CRM_QUALITY_REAL_DATA"])
+    if unknown := set(names) - {public.name for public in PUBLIC_SETS}:
+        sys.exit(f"no set {sorted(unknown)}; there are {', '.join(repr(public.name) for public in PUBLIC_SETS)}")
     print(f"{'set':<16} {'F1':>8} {'precision':>9} {'recall':>8} {'B3 F1':>8} {'records':>8} {'seconds':>8}")
     with tempfile.TemporaryDirectory() as scratch:
         for public in PUBLIC_SETS:
             if not names or public.name in names:
-                print(measure(public, data, Path(scratch) / public.name.replace(" ", "_")), flush=True)
+                folder = (keep or Path(scratch)) / public.name.replace(" ", "_")
+                shutil.rmtree(folder, ignore_errors=True)
+                print(measure(public, data, folder), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="which sets, by name; none: all")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the projects in this folder")
+    arguments = parser.parse_args()
+    main(arguments.names, arguments.keep)
