@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from crm_quality.errors import CrmQualityError
+from crm_quality.warehouse import literal
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -76,11 +77,11 @@ class SqlModel:
         """Make the table, with the file's comments on it and its columns."""
         con.execute(f"create schema if not exists {self.schema}")
         con.execute(f"create or replace table {self.name} as\n{self.sql}")
-        con.execute(f"comment on table {self.name} is {_text(self.description)}")
+        con.execute(f"comment on table {self.name} is {literal(self.description)}")
         notes = self.column_notes
         present = {name for name, *_ in con.execute(f"describe {self.name}").fetchall()}
         for column in notes.keys() & present:
-            con.execute(f"comment on column {self.name}.{column} is {_text(notes[column])}")
+            con.execute(f"comment on column {self.name}.{column} is {literal(notes[column])}")
 
 
 def load_models(folder: Path = PACKAGE) -> list[SqlModel]:
@@ -138,7 +139,3 @@ def column_lineage(
                 origins.add((table.db, table.name, leaf.name.rsplit(".", 1)[-1].strip('"')))
         found[column] = sorted(origins)
     return found
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

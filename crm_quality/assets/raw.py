@@ -22,7 +22,6 @@ class _Check:
     description: str
     why: str
     sql: str = ""
-    counts_rejected: bool = False
 
 
 _CHECKS = {
@@ -30,14 +29,12 @@ _CHECKS = {
         "timeliness",
         "The files are there, whole and with the mapped columns; every line is accounted for.",
         "What is missing or cut off here is missing from every figure.",
-        counts_rejected=True,
     ),
     "no_line_is_rejected": _Check(
         "validity",
         "Every line of the files could be read. Rejected lines are in quality.rejected_line.",
         "A line that cannot be read is a record that nobody sees.",
         "select * from quality.rejected_line",
-        counts_rejected=True,
     ),
     "like_the_days_before": _Check(
         "consistency",
@@ -136,7 +133,7 @@ def outcomes_of(report: LoadReport, table: str, required: bool) -> list[CheckOut
             dimension=_CHECKS[name].dimension,
             severity="critical" if required and name == "extract_is_usable" else "warning",
             success=success,
-            evaluated_rows=report.records + (report.rejected if _CHECKS[name].counts_rejected else 0),
+            evaluated_rows=report.records + report.rejected,
             failed_rows=failed,
             owner=OWNERS["raw"],
             why=_CHECKS[name].why,

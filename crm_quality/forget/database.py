@@ -63,7 +63,7 @@ def _belongs(schema: str, name: str, columns: dict[str, str], numbered: bool) ->
         keys = [f"{prefix}{column}" for column in _RECORD]
         if all(key in columns for key in keys):
             found.append(f"({', '.join(keys)}) in {of_kind if schema in ('core', 'staging') else _KEYS}")
-            if name == "worklist":  # which knows some records by table, system and id alone
+            if "table_name" in columns:  # the worklist knows some records by table, system and id alone
                 found.append(
                     "source_object = '' and (table_name, source_system, source_id) in "
                     "(select ('core.' || kind, source_system, source_id) from forgotten where is_first)"

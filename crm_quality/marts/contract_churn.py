@@ -220,7 +220,7 @@ def _write(
     con.execute(
         """
         insert into marts.contract_churn
-        select contract_id, xref.customer_id, run.extract_date, churned = 1, probability,
+        select contract_id, xref.customer_id, scored.extract_date, churned = 1, probability,
             case when probability >= 0.7 then 'high' when probability >= 0.4 then 'medium' else 'low' end,
             reason, $model,
             case when not isnan(amount) then amount end as monthly,
@@ -228,14 +228,13 @@ def _write(
             case when churned = 0 then round(monthly * months_after * probability, 2) end,
             renews_on, days_to_renewal
         from (
-            select scored.* replace (cast(scored.renews_on as date) as renews_on),
+            select scored.* replace (cast(scored.renews_on as date) as renews_on), today.extract_date,
                 date_diff('day', today.extract_date, cast(scored.renews_on as date)) as days_to_renewal,
                 -- until the day of renewal the money is agreed
                 12 - 12 * least(greatest(coalesce(days_to_renewal, 0), 0), 365) / 365.0 as months_after
             from scored
             cross join meta.current_run as today
         ) as scored
-        cross join meta.current_run as run
         left join (
             select source_id, min(customer_id) as customer_id
             from golden.customer_xref where source_system = $system group by source_id

@@ -45,10 +45,6 @@ wanted as (
     select table_name, source_system, source_object, source_id from fault
     union
     select table_name, source_system, source_object, source_id from last_audit
-    union
-    select 'core.party' as table_name, source_system, source_object, source_id
-    from quality.ghost_verdict
-    where verdict in ('ghost', 'suspect')
 ),
 
 document as (
@@ -56,25 +52,25 @@ document as (
     from (
         select
             'core.party' as table_name, source_system, source_object, source_id, owner, cast(null as decimal(18, 4)) as amount,
-            cast(null as varchar) as currency, is_deleted
+            cast(null as varchar) as currency
         from core.party
         union all
-        select 'core.opportunity' as table_name, source_system, source_object, source_id, owner, amount, currency, false as is_deleted
+        select 'core.opportunity' as table_name, source_system, source_object, source_id, owner, amount, currency
         from core.opportunity
         union all
-        select 'core.sales_order' as table_name, source_system, source_object, source_id, owner, amount, currency, false as is_deleted
+        select 'core.sales_order' as table_name, source_system, source_object, source_id, owner, amount, currency
         from core.sales_order
         union all
-        select 'core.interaction' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency, false as is_deleted
+        select 'core.interaction' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency
         from core.interaction
         union all
-        select 'core.ticket' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency, false as is_deleted
+        select 'core.ticket' as table_name, source_system, source_object, source_id, owner, null as amount, null as currency
         from core.ticket
         union all
-        select 'core.invoice' as table_name, source_system, source_object, source_id, null as owner, amount, currency, false as is_deleted
+        select 'core.invoice' as table_name, source_system, source_object, source_id, null as owner, amount, currency
         from core.invoice
         union all
-        select 'core.payment' as table_name, source_system, source_object, source_id, null as owner, amount, currency, false as is_deleted
+        select 'core.payment' as table_name, source_system, source_object, source_id, null as owner, amount, currency
         from core.payment
     ) as anything
     inner join wanted
@@ -320,7 +316,7 @@ suspect as (
             when 'ghost' then 'There is no customer behind this record: deactivate it, or decide not-ghost.'
             else 'There may be no customer behind this record: find out, and decide ghost or not-ghost.'
         end as what,
-        coalesce(document.owner, 'data stewards') as owner,
+        coalesce(party.owner, 'data stewards') as owner,
         run.extract_date + 14 as due_on,
         cast(null as decimal(18, 2)) as value_at_stake,
         cast(null as varchar) as currency,
@@ -336,16 +332,13 @@ suspect as (
         verdict.verdict as origin
     from quality.ghost_verdict as verdict
     cross join meta.current_run as run
-    left join document
+    inner join core.party as party
         on
-            document.table_name = 'core.party'
-            and verdict.source_id = document.source_id
-            and verdict.source_system = document.source_system
-            and verdict.source_object = document.source_object
-    where
-        verdict.verdict = 'suspect'
-        -- one that its source has deleted is dealt with
-        or verdict.verdict = 'ghost' and document.source_id is not null and not document.is_deleted
+            verdict.source_id = party.source_id
+            and verdict.source_system = party.source_system
+            and verdict.source_object = party.source_object
+    -- a ghost that its source has deleted is dealt with
+    where verdict.verdict = 'suspect' or verdict.verdict = 'ghost' and not party.is_deleted
 ),
 
 pair as (
