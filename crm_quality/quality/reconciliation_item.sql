@@ -181,7 +181,7 @@ several as (
         kind,
         source_system,
         source_object,
-        count(*) as records,
+        min(source_id) as first_id,
         string_agg(source_id, ', ' order by source_id) as ids
     from member
     where is_live and kind in ('crm', 'erp')
@@ -211,9 +211,10 @@ customer_item as (
         'customer' as step,
         case several.kind when 'erp' then 'several_erp_accounts' else 'several_crm_records' end as kind,
         several.customer_id,
-        crm.source_system as crm_source_system, crm.source_id as crm_source_id,
+        case several.kind when 'crm' then several.source_system else crm.source_system end as crm_source_system,
+        case several.kind when 'crm' then several.first_id else crm.source_id end as crm_source_id,
         case several.kind when 'erp' then several.source_system else erp.source_system end as erp_source_system,
-        erp.source_id as erp_source_id,
+        case several.kind when 'erp' then several.first_id else erp.source_id end as erp_source_id,
         null as field,
         case several.kind when 'crm' then several.ids end as crm_value,
         case several.kind when 'erp' then several.ids end as erp_value,

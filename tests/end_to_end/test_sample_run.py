@@ -80,6 +80,19 @@ def test_a_first_run_publishes_every_table_of_the_contract_with_rows(sample):
     assert (sample.project.published / "data_docs" / "index.html").is_file()
 
 
+def test_a_difference_a_task_and_a_finding_of_a_row_stand_once(sample):
+    keys = {
+        "reconciliation_difference": "difference_id",
+        "worklist": "task_id",
+        "failure_history": "(check_id, table_name, source_system, source_object, source_id, column_name)",
+        "ghost_verdict": "(source_system, source_object, source_id)",
+    }
+    with published(sample) as con:
+        for table, key in keys.items():
+            rows, different = con.execute(f"select count(*), count(distinct {key}) from quality.{table}").fetchone()
+            assert rows == different > 0, table
+
+
 def test_no_model_compares_every_row_of_one_table_with_every_row_of_another(sample):
     """A constant in the condition of an outer join makes DuckDB forget that the rest of it are equalities."""
     slow = []

@@ -82,6 +82,20 @@ def test_amounts_of_several_currencies_are_not_added_up(con: duckdb.DuckDBPyConn
     assert con.execute("select count(distinct difference_id) from quality.reconciliation_difference").fetchone() == (2,)
 
 
+def test_each_system_is_told_of_its_own_duplicates(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "insert into meta.source values ('crm2', 'crm', 30, 'CRM', ?), ('erp2', 'erp', 40, 'ERP', ?)", [TODAY] * 2
+    )
+    for key in ("crm|Account|A2", "crm2|Customer|B2", "crm2|Customer|B1", "erp2|Debtor|D2", "erp2|Debtor|D1"):
+        party(con, key, "C1", email="a@x.cn")
+    assert differences(con, "kind, crm_source_system, crm_source_id, erp_source_system, erp_source_id") == [
+        ("several_crm_records", "crm", "A1", "erp", "K1"),
+        ("several_crm_records", "crm2", "B1", "erp", "K1"),
+        ("several_erp_accounts", "crm", "A1", "erp2", "D1"),
+    ]
+    assert con.execute("select count(distinct difference_id) from quality.reconciliation_difference").fetchone() == (3,)
+
+
 def won(con: duckdb.DuckDBPyConnection, source_id: str, **values: Any) -> None:
     opportunity = {
         "party_source_id": "A1",
