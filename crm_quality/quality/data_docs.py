@@ -34,8 +34,23 @@ def build_data_docs(con: duckdb.DuckDBPyConnection, folder: Path, run_id: str, s
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     _render(results, building)
+    _list_pages(results, building)
     _swap(building, folder)
     return folder / "index.html"
+
+
+def _list_pages(results: Sequence["ExpectationSuiteValidationResult"], folder: Path) -> None:
+    """Great Expectations draws its table of contents by scripts from the network: where there is none, a list leads on."""
+    index = folder / "index.html"
+    pages = {page.stem: page.relative_to(folder).as_posix() for page in folder.glob("validations/**/*.html")}
+    lines = (
+        f'<li><a href="{pages[result.suite_name]}">{result.suite_name}</a>: '
+        f"{result.statistics['successful_expectations']} of {result.statistics['evaluated_expectations']} passed</li>"
+        for result in results
+    )
+    listed = f"<details open><summary>All tables</summary><ul>{''.join(lines)}</ul></details>"
+    text = index.read_text(encoding="utf-8")
+    index.write_text(text.replace("<footer>", f"{listed}<footer>", 1), encoding="utf-8")
 
 
 def _swap(building: Path, folder: Path) -> None:

@@ -114,8 +114,10 @@ def test_the_data_docs_show_counts_and_reasons_but_no_value(con: duckdb.DuckDBPy
     folder = tmp_path / "published" / "data_docs"
     index = build_data_docs(con, folder, RUN, SUITES)
     assert index == folder / "index.html"
-    assert "core.party" in index.read_text(encoding="utf-8")
     (page,) = folder.glob("validations/**/*.html")
+    # Readable without scripts from the network, which draw the rest of the page.
+    listed = f'<a href="{page.relative_to(folder).as_posix()}">core.party</a>: 2 of 3 passed'
+    assert listed in index.read_text(encoding="utf-8")
     text = page.read_text(encoding="utf-8")
     assert "Somebody is responsible for the record." in text
     assert "owner_present: warning, completeness, sales operations" in text
