@@ -34,7 +34,7 @@
 -- left_amount        what the CRM, or the earlier document, says
 -- right_amount       what the ERP, or the later documents, say in the same currency
 -- amount_difference  left_amount - right_amount; null where the currencies differ
--- owner              who is responsible for the document, else for the customer in the CRM
+-- owner              who is responsible for the document, else for the customer in the CRM, else the team that sees to it
 with member as (
     select
         xref.customer_id,
@@ -586,6 +586,10 @@ select
             when not item.currency_differs then coalesce(item.left_amount, 0) - coalesce(item.right_amount, 0)
         end as decimal(18, 4)
     ) as amount_difference,
-    coalesce(item.owner, responsible.owner) as owner
+    coalesce(
+        item.owner,
+        responsible.owner,
+        case when item.step in ('customer', 'contact', 'won to order') then 'sales operations' else 'finance' end
+    ) as owner
 from item
 left join responsible on item.customer_id = responsible.customer_id

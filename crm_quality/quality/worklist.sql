@@ -165,7 +165,7 @@ difference as (
             when 'payment_currency_differs' then 'An invoice was paid in another currency: settle it.'
             else 'A payment belongs to no invoice: find its invoice.'
         end as what,
-        coalesce(found.owner, case when found.kind in ('only_in_erp', 'only_in_crm') then 'sales operations' else 'finance' end) as owner,
+        found.owner,
         found.first_found_at + case when found.amount_difference is null then 14 else 5 end as due_on,
         cast(abs(found.amount_difference) as decimal(18, 2)) as value_at_stake,
         found.currency,

@@ -66,8 +66,8 @@ def test_a_customer_who_trades_and_whom_no_crm_knows(con: duckdb.DuckDBPyConnect
     party(con, "erp|KNA1|K2", "C2")
     party(con, "erp|KNA1|K3", "C3")  # does not trade
     order(con, "Z2", "K2", ordered_on=TODAY, amount=70)
-    assert differences(con, "kind, customer_id, erp_source_id, currency, amount_difference") == [
-        ("only_in_erp", "C2", "K2", "CNY", Decimal(-70))
+    assert differences(con, "kind, customer_id, erp_source_id, currency, amount_difference, owner") == [
+        ("only_in_erp", "C2", "K2", "CNY", Decimal(-70), "sales operations")
     ]
 
 

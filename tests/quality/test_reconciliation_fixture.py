@@ -129,8 +129,8 @@ def test_every_difference_is_found_with_its_amount_and_who_owns_it(con: duckdb.D
             ("several_crm_records", "C3", "A3", "K3", None, "A3, A3b", None, None, None, "wang"),
             # C6 is in the CRM only, too, but nothing was won there
             ("only_in_crm", "C4", "A4", None, None, None, None, "EUR", amount("99.90"), "zhao"),
-            ("only_in_erp", "C5", None, "K5", None, None, None, "EUR", amount("-35.00"), None),
-            ("only_in_erp", "C5", None, "K5", None, None, None, "USD", amount("-12.00"), None),
+            ("only_in_erp", "C5", None, "K5", None, None, None, "EUR", amount("-35.00"), "sales operations"),
+            ("only_in_erp", "C5", None, "K5", None, None, None, "USD", amount("-12.00"), "sales operations"),
             # W1 = 600 + 400. W2: 799.99 + 0.03 is two cents more than won. W4 was won in CNY and ordered in USD.
             ("won_amount_differs", "C1", "W2", "O2", "amount", "800.0000", "800.0200", "CNY", amount("-0.02"), "li"),
             ("won_amount_differs", "C2", "W3", "O3", "amount", "500.0000", "450.5000", "EUR", amount("49.50"), "wang"),
