@@ -55,9 +55,8 @@ TABLES: dict[str, dict[str, str]] = {
         "first_run_id": "varchar", "first_held_at": "date", "last_run_id": "varchar", "last_held_at": "date",
         "is_current": "boolean",
     },
-    "marts.customer_segment": {
-        "customer_id": "varchar", "as_of_date": "date", "lifecycle_stage": "varchar", "previous_stage": "varchar",
-        "stage_since": "date", "opening_stage": "varchar", "opening_previous_stage": "varchar", "opening_stage_since": "date",
+    "marts.customer_stage_history": {
+        "customer_id": "varchar", "lifecycle_stage": "varchar", "valid_from": "date", "valid_to": "date",
     },
     "marts.purchase_model": {
         "party_type": "varchar", "currency": "varchar", "fitted_on": "date", "model_version": "varchar",

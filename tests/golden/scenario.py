@@ -155,7 +155,7 @@ TABLES: dict[str, dict[str, str]] = {
         "value": "varchar",
     },
     "previous.customer_history": PREVIOUS["golden.customer_history"],
-    "previous.customer_segment": PREVIOUS["marts.customer_segment"],
+    "previous.customer_stage_history": PREVIOUS["marts.customer_stage_history"],
     "previous.purchase_model": PREVIOUS["marts.purchase_model"],
     "previous.model_backtest": PREVIOUS["marts.model_backtest"],
 }

@@ -115,7 +115,8 @@ def shop() -> Iterator[duckdb.DuckDBPyConnection]:
         value(con)
         build(con, "marts.customer_timeline", "marts.customer_engagement", "marts.loyalty_account", "marts.referral")
         build_recommendations(con)
-        build(con, "marts.customer_segment", "marts.customer_theme", "marts.customer_360")
+        build(con, "golden.customer_id_event", "marts.customer_stage_history", "marts.customer_segment")
+        build(con, "marts.customer_theme", "marts.customer_360")
         yield con
 
 
@@ -128,27 +129,6 @@ def test_every_customer_but_a_ghost_has_a_stage(shop: duckdb.DuckDBPyConnection)
     assert stages == {
         "loyal": "loyal", "back": "won back", "brought": "new", "prospect": "prospect", "lead": "lead",
     }  # fmt: skip
-
-
-def test_a_change_of_stage_is_dated_and_names_the_stage_before(shop: duckdb.DuckDBPyConnection) -> None:
-    shop.execute(
-        "create or replace table previous.customer_segment as select * from (values "
-        "('loyal', date '2026-11-21', 'loyal', 'active', date '2026-01-01', null::varchar, null::varchar, null::date), "
-        "('back', date '2026-11-21', 'lost', 'at risk', date '2026-02-01', null, null, null)) "
-        "as before (customer_id, as_of_date, lifecycle_stage, previous_stage, stage_since, opening_stage, "
-        "opening_previous_stage, opening_stage_since)"
-    )
-    build(shop, "marts.customer_segment")
-    found = by_customer(shop, "marts.customer_segment")
-    assert (found["loyal"]["previous_stage"], str(found["loyal"]["stage_since"])) == ("active", "2026-01-01")
-    assert (found["back"]["previous_stage"], found["back"]["stage_since"]) == ("lost", EXTRACT_DATE)
-    # A second run of the day, after one that thought otherwise, says what the first would have said.
-    shop.execute(
-        "create or replace table previous.customer_segment as select * replace ('lost' as lifecycle_stage, "
-        "'loyal' as previous_stage, as_of_date as stage_since) from marts.customer_segment"
-    )
-    build(shop, "marts.customer_segment")
-    assert by_customer(shop, "marts.customer_segment") == found
 
 
 def test_points_make_a_balance_and_those_of_a_year_a_tier(shop: duckdb.DuckDBPyConnection) -> None:
