@@ -108,6 +108,8 @@ def _person_weight(evidence: list[Evidence], rare: set[str], *, is_mobile_own: b
             when not {personal} and ({_is(evidence, "gender", "different gender")})
                 then least(match_weight, {OTHER_PERSON})
     """
+    if not is_strict and all(item.is_name for item in evidence):
+        return f"{other_person} else match_weight end"
     if not is_strict:
         more = " or ".join(_compared(evidence, item.name) for item in evidence if not item.is_name) or "false"
         return f"{other_person} when not ({more}) then least(match_weight, {HELD_BACK}) else match_weight end"

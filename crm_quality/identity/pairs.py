@@ -300,7 +300,7 @@ def _save(
 
 def _compared(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> str:
     """The table of the records to compare: one of each name where there are only names, for equal names are linked."""
-    if not only_names(kind, usable_evidence(con, kind, table)):
+    if kind.party_type != "organisation" or not only_names(usable_evidence(con, kind, table)):
         return table
     con.execute(
         f"""

@@ -66,6 +66,8 @@ def frequency_query(table: str, settings: dict[str, Any]) -> str:
     What remains is never less than the share u of the level, or of one record if that is smaller: a value that
     nobody else has is as rare as the level is among strangers, not as rare as the records are few.
     """
+    if len(settings["comparisons"]) == 1 and "name_key" in _level_shares(settings):
+        return _chance_of_names(table, settings)
     parts = []
     for column, u in _level_shares(settings).items():
         least = f"least({u!r}, 1 / greatest(total, 1))"
@@ -84,6 +86,32 @@ def frequency_query(table: str, settings: dict[str, Any]) -> str:
         )
     empty = "select '' as column_name, '' as value, 0.0::double as frequency where false"
     return " union all ".join(parts) if parts else empty
+
+
+def _chance_of_names(table: str, settings: dict[str, Any]) -> str:
+    """`frequency_query` where there are names of persons alone: a name on many records may be one person's.
+
+    It is as frequent as its parts are on records of other names, one record added, together. A name not seen yet is
+    taken for as frequent as the average.
+    """
+    parts = []
+    for column in _level_shares(settings):
+        name = f"""
+            select {column} as value, given, family, count(*) as n, sum(count(*)) over () as total,
+                sum(count(*)) over (partition by given) as n_given, sum(count(*)) over (partition by family) as n_family
+            from {table}
+            where {column} is not null and given is not null and family is not null
+            group by {column}, given, family
+        """
+        frequency = f"""
+            select value, max((n_given - n + 1) * (n_family - n + 1) / pow(total + 1, 2)) as frequency
+            from ({name}) group by value
+        """
+        parts.append(
+            f"select '{column}' as column_name, value, frequency from ({frequency})"
+            f" union all select '{column}', null, avg(frequency) from ({frequency})"
+        )
+    return " union all ".join(parts)
 
 
 def _level_shares(settings: dict[str, Any]) -> dict[str, float]:

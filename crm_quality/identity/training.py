@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from crm_quality.identity.mixture import Column, Patterns, estimate
+from crm_quality.identity.mixture import STRENGTH, Column, Patterns, estimate, first_m
 from crm_quality.identity.roles import Evidence, Kind
 from crm_quality.identity.typical import FEW_RECORDS, MATCHES_PER_RECORD, TYPICAL_WEIGHTS
 
@@ -60,9 +60,9 @@ def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> l
     return usable
 
 
-def only_names(kind: Kind, evidence: list[Evidence]) -> bool:
-    """Whether organisations have nothing but names to compare."""
-    return kind.party_type == "organisation" and bool(evidence) and all(item.is_name for item in evidence)
+def only_names(evidence: list[Evidence]) -> bool:
+    """Whether there is nothing but names to compare."""
+    return bool(evidence) and all(item.is_name for item in evidence)
 
 
 def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> Fit | None:
@@ -76,11 +76,13 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     evidence = usable_evidence(con, kind, table)
     if not evidence:
         return None
-    if only_names(kind, evidence):
-        return _fit_names(evidence)
+    if only_names(evidence) and kind.party_type == "organisation":
+        return _fit_company_names(evidence)
     (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
     if records < FEW_RECORDS:
         return _fit_few(kind, evidence, records)
+    if only_names(evidence):
+        return _fit_person_names(con, evidence, table, schema, records)
     wanted = min(max(LEAST_PAIRS, PAIRS_PER_RECORD * records), MOST_PAIRS)
     strangers = _patterns(con, table, evidence, _random_pairs(table, records, wanted))
     candidates = f"{schema}.candidate"
@@ -121,13 +123,65 @@ def _excluded_pairs(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> 
     return float(pairs)
 
 
-def _fit_names(evidence: list[Evidence]) -> Fit:
+def _fit_company_names(evidence: list[Evidence]) -> Fit:
     """The model where there are company names alone: weights are set, for one comparison cannot tell two classes apart.
 
     Nor can the frequency of a name tell a common name from a customer entered often, so it does not count. With the
     prior 1/2 a weight is the whole verdict.
     """
     return Fit(_set_weights(evidence, {"name": NAME_WEIGHTS}, 0.5), {"matches": 0, "iterations": 0})
+
+
+def _fit_person_names(
+    con: duckdb.DuckDBPyConnection, evidence: list[Evidence], table: str, schema: str, records: int
+) -> Fit:
+    """The model where there are names of persons alone: pairs beyond those that chance makes are matches.
+
+    Given and family names are drawn independently, to a first approximation: pairs of records that got the family
+    name of another are pairs of strangers. What agrees among the candidates more often than among these, matches.
+    One name is rare as the product of its parts is, see `score.frequency_query`.
+    """
+    con.execute(f"create or replace table {schema}.exchanged as {_exchanged_names(table)}")
+    pairs = records * (records - 1) / 2
+    wanted = _random_pairs(table, records, MOST_PAIRS)
+    (u,) = _patterns(con, f"{schema}.exchanged", evidence, wanted).shares()
+    same = np.array([level.rarity_column is not None for level in evidence[0].levels] + [False])
+    u[same] = con.execute(f"select {_same_by_chance('given', table)} * {_same_by_chance('family', table)}").fetchone()
+    every = f"select join_key_l, join_key_r from {schema}.candidate"
+    (seen,) = level_counts(con, table, evidence, every)
+    beyond = np.maximum(seen - u * pairs, 0)
+    first = np.where(same, first_m(len(u))[0], first_m(len(u)))
+    m = (beyond + STRENGTH * first) / (beyond.sum() + STRENGTH)
+    matches = min(max(beyond.sum(), LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records)
+    settings = _settings(evidence, [m], [u], min(0.5, matches / pairs))
+    return Fit(settings, {"matches": round(beyond.sum()), "iterations": 0})
+
+
+def _exchanged_names(table: str) -> str:
+    """The records of `table`, each with the family name of another."""
+    words = "list_sort(string_split(concat_ws(' ', record.given, other.family), ' '))"
+    hanzi = "left(other.hanzi, 1) || substr(record.hanzi, 2)"
+    shuffled = (
+        f"select *, row_number() over (order by hash(record_number + {SEED}), record_number) as place from {table}"
+    )
+    return f"""
+        select record.* exclude (place) replace (
+            other.family as family,
+            array_to_string({words}, ' ') as name_key,
+            array_to_string({words}, ' ') as formal_key,
+            nullif(replace(concat(other.family, record.given), ' ', ''), '') as spelt,
+            {hanzi} as hanzi,
+            array_to_string(list_sort(string_split({hanzi}, '')), '') as hanzi_sorted
+        )
+        from ({shuffled}) as record
+        join ({shuffled}) as other on other.place = record.place % (select count(*) from {table}) + 1
+    """
+
+
+def _same_by_chance(column: str, table: str) -> str:
+    """Scalar subquery: the share of pairs of records that have the same value."""
+    counts = f"select count(*) as n from {table} where {column} is not null group by {column}"
+    return f"(select greatest(sum(n * (n - 1)), 1) / greatest(sum(n) * (sum(n) - 1), 1) from ({counts}))"
 
 
 def _fit_few(kind: Kind, evidence: list[Evidence], records: int) -> Fit:

@@ -268,12 +268,25 @@ def test_a_broken_model_is_named(con: duckdb.DuckDBPyConnection, tmp_path: Path)
     assert con.execute("select current_schema()").fetchone() == ("main",)
 
 
-def test_names_alone_never_merge_persons(tmp_path: Path) -> None:
+def _people_with_nothing_but_names() -> list[dict[str, Any]]:
+    """Every given name with every family name, one such person twice, and one of a rare name twice."""
     parties = [person(f"{number}", _GIVEN[number % 16], _FAMILY[number % 15]) for number in range(240)]
-    parties += [person("only1", "Ximena", "Quillfeather"), person("only2", "Ximena", "Quillfeather")]
-    con = warehouse(parties)
-    _, report = run_pairs_and_clusters(con, tmp_path, "best_f1")
+    parties += [person("common", _GIVEN[0], _FAMILY[0])]
+    return [*parties, person("only1", "Ximena", "Quillfeather"), person("only2", "Ximena", "Quillfeather")]
+
+
+def test_names_alone_never_merge_persons_where_a_precision_is_to_be_kept(tmp_path: Path) -> None:
+    con = warehouse(_people_with_nothing_but_names())
+    _, report = run_pairs_and_clusters(con, tmp_path)
     assert report.clusters == report.records
+
+
+def test_for_the_best_f1_equal_names_are_one_person_if_chance_would_hardly_make_them_equal(tmp_path: Path) -> None:
+    con = warehouse(_people_with_nothing_but_names())
+    _, report = run_pairs_and_clusters(con, tmp_path, "best_f1")
+    assert together(con, "only1", "only2")
+    assert not together(con, "0", "common")
+    assert report.clusters == report.records - 1
 
 
 def test_a_warehouse_without_parties_gives_empty_tables(tmp_path: Path) -> None:
