@@ -187,8 +187,8 @@ def _latin_core(name: str) -> tuple[str, str | None, bool]:
     if not is_branch:
         words = _words(_without_address(text))
     form: str | None = None
-    # N.V. Philips, also as N V Philips.
-    for count in (1, 2):
+    # N.V. Philips, also as N V Philips; công ty cổ phần FPT.
+    for count in (1, 2, 3, 4):
         if len(words) > count and "".join(words[:count]) in word_set("companies", "prefixed_forms"):
             form, words = "".join(words[:count]), words[count:]
             break

@@ -74,14 +74,23 @@ def clean(text: str | None) -> str:
 def fold(text: str) -> str:
     """Lower-case words without accents, apostrophes or punctuation, separated by single spaces.
 
-    Latin text becomes ASCII; other scripts keep their letters, without marks.
+    Latin text becomes ASCII; other scripts keep their letters, without accents. The vowels that Indian and Thai
+    scripts write as marks are no accents, and part no words.
     """
     text = _APOSTROPHES.sub("", text.casefold())
     if not text.isascii():
         text = text.translate(_LETTERS)
         decomposed = unicodedata.normalize("NFKD", text)
         text = "".join(char for char in decomposed if not unicodedata.combining(char))
+        if not text.isascii():
+            # Korean syllables, which the decomposition took apart, are put together again.
+            text = unicodedata.normalize("NFC", text)
+            return " ".join("".join(char if _is_of_word(char) else " " for char in text).split())
     return _NOT_WORD.sub(" ", text).strip()
+
+
+def _is_of_word(char: str) -> bool:
+    return char.isalnum() or unicodedata.category(char)[0] == "M"
 
 
 def standardise_text(value: str | None) -> str | None:

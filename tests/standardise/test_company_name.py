@@ -60,9 +60,18 @@ WORDS = st.lists(
         ("UNILEVER N.V., ROTTERDAM, NL", "unilever", "unilever", "nv"),
         ("N.V. Philips' Gloeilampenfabrieken", "philips gloeilampenfabrieken", "philips gloeilampenfabrieken", "nv"),
         ("N V NUTRICIA", "nutricia", "nutricia", "nv"),
+        ("주식회사 삼성전자", "삼성전자", "삼성전자", "주식회사"),
+        ("삼성전자 주식회사", "삼성전자", "삼성전자", "주식회사"),
+        ("(주)삼성전자", "삼성전자", "삼성전자", None),
+        ("(株)東洋電機", "东洋电机", "dong yang dian ji", None),
+        ("شركة النور للتجارة المحدودة", "النور للتجارة", "النور للتجارة", "شركة"),
+        ("บริษัท ใจดี จำกัด (มหาชน)", "ใจดี", "ใจดี", "บริษัท"),
+        ("Ford Otomotiv A.Ş.", "ford otomotiv", "ford otomotiv", "as"),
+        ("ИП Иванов", "иванов", "иванов", "ип"),
+        ("Công ty cổ phần FPT", "fpt", "fpt", "congtycophan"),
     ],
 )
-def test_the_core_is_what_tells_a_company_from_others(value: str, core: str, key: str, form: str) -> None:
+def test_the_core_is_what_tells_a_company_from_others(value: str, core: str, key: str, form: str | None) -> None:
     found = standardise_company_name(value)
     assert (found.core_name, found.core_key, found.legal_form, found.problem) == (core, key, form, None)
 

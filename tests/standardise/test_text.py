@@ -54,6 +54,12 @@ def test_letters_without_a_mark_to_drop_are_folded_too() -> None:
     assert fold("Straße Øre Łódź O’Brien") == "strasse ore lodz obrien"
 
 
+@pytest.mark.parametrize("word", ["삼성전자", "กรุงเทพ", "สมชาย", "हिन्दुस्तान"])
+def test_vowels_and_syllables_of_other_scripts_part_no_words(word: str) -> None:
+    assert len(fold(word).split()) == 1
+    assert fold(fold(word)) == fold(word)
+
+
 @pytest.mark.parametrize(
     "word", ["n/a", "N/A", "unknown", "无", "未填写", "xxx", "-", "...", "#N/A", "NULL", "k.A.", "暂 无"]
 )
