@@ -65,6 +65,7 @@ def _pairs(run: OpenRun) -> Mapping[str, Any]:
     return {
         "model_version": report.model_version or "none",
         "trained_in_this_run": ", ".join(trained) or "no",
+        "columns that the model does not know": report.not_in_model or "none",
         "certain_pairs": report.certain_pairs,
         "records unchanged": sum(kind.reuse.unchanged for kind in report.kinds),
         "pairs reused": sum(kind.reuse.reused_pairs for kind in report.kinds),
@@ -169,7 +170,8 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         "identity.pair_run",
         _made_with_the_table_it_reads,
         ["identity.pair"],
-        "How many pairs each run compared and reused, and whether a run that compared everything agreed.",
+        "How many pairs each run compared and reused, whether a run that compared everything agreed, and which columns "
+        "the match model was trained without (`not_in_model`): they do not count before `crm-quality train`.",
     ),
     PythonTable(
         "identity.cluster",

@@ -85,7 +85,10 @@ class TrainReport:
 
 @dataclass(frozen=True)
 class KindReport:
-    """What was done for one party type; `trained` says that no stored model was found and one was fitted."""
+    """What was done for one party type; `trained` says that no stored model was found and one was fitted.
+
+    `not_in_model`: what the records hold that the stored model does not compare, such as "birth date".
+    """
 
     party_type: str
     records: int
@@ -93,6 +96,7 @@ class KindReport:
     trained: bool
     blocking: tuple[KeyCount, ...]
     reuse: Reuse = field(default_factory=Reuse)
+    not_in_model: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,13 @@ class PairReport:
     def model_version(self) -> str:
         """The versions of the models in use, as one text."""
         return ", ".join(f"{kind.party_type} {kind.model_version}" for kind in self.kinds if kind.model_version)
+
+    @property
+    def not_in_model(self) -> str:
+        """What the models in use do not compare though the records hold it, as one text; empty where nothing."""
+        return "; ".join(
+            f"{kind.party_type}: {', '.join(kind.not_in_model)}" for kind in self.kinds if kind.not_in_model
+        )
 
 
 def train(con: duckdb.DuckDBPyConnection, models_dir: Path) -> list[TrainReport]:
@@ -200,6 +211,7 @@ def _build_kind(
     model = model or _train_kind(con, kind, prepare_input(con, kind, schema, table), schema, models_dir)
     if model is None:
         return KindReport(kind.party_type, records, None, False, ())
+    not_in_model = _not_in_model(con, kind, table, model)
     counts = build_blocks(con, kind, _compared(con, kind, table, schema), schema, model.plan)
     if kind.party_type == "organisation" and model.comparisons == ["name"]:
         add_equal_names(con, schema)
@@ -211,7 +223,21 @@ def _build_kind(
         reused += reuse_inside(con, schema)
         compared += _score(con, kind, table, schema, models_dir, model, objective, "inside")
     reuse = replace(reuse, reused_pairs=reused, compared_pairs=compared)
-    return KindReport(kind.party_type, records, model.version, trained, tuple(counts), reuse)
+    return KindReport(kind.party_type, records, model.version, trained, tuple(counts), reuse, not_in_model)
+
+
+def _not_in_model(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, model: MatchModel) -> tuple[str, ...]:
+    """What could be compared but was not there when the model was trained; the log says so."""
+    unknown = [item for item in kind.evidence if item.name not in model.comparisons]
+    found = usable_evidence(con, replace(kind, evidence=tuple(unknown)), table)
+    words = tuple(item.levels[0].words.removeprefix("same ") for item in found)
+    if words:
+        logger.warning(
+            "The match model for %ss was trained when there was no %s; it does not count before `crm-quality train`.",
+            kind.party_type,
+            " and no ".join(words),
+        )
+    return words
 
 
 def _score(

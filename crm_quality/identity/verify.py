@@ -44,7 +44,8 @@ def build_pairs_verified(
         select previous.* from previous.pair_run as previous, meta.current_run as run
         where previous.extract_date <> run.extract_date
         union all
-        select run_id, extract_date, ?::bigint, ?::bigint, ?::bigint, ?::bigint, ?, ?::bigint from meta.current_run
+        select run_id, extract_date, ?::bigint, ?::bigint, ?::bigint, ?::bigint, ?, ?::bigint,
+            nullif(?, '') from meta.current_run
         """,
         [
             sum(kind.records for kind in report.kinds),
@@ -53,6 +54,7 @@ def build_pairs_verified(
             sum(kind.reuse.compared_pairs for kind in report.kinds),
             is_due,
             differing,
+            report.not_in_model,
         ],
     )
     return report

@@ -42,6 +42,7 @@ TABLES: dict[str, dict[str, str]] = {
     "identity.pair_run": {
         "run_id": "varchar", "extract_date": "date", "records": "bigint", "unchanged_records": "bigint",
         "reused_pairs": "bigint", "compared_pairs": "bigint", "is_verified": "boolean", "differing_pairs": "bigint",
+        "not_in_model": "varchar",
     },
     "identity.pair": {
         "record_number_l": "bigint", "record_number_r": "bigint",

@@ -12,11 +12,13 @@ import pytest
 
 from crm_quality.errors import CrmQualityError
 from crm_quality.identity.blocking import BlockingPlan
+from crm_quality.identity.features import build_features
 from crm_quality.identity.labels import _corrected
 from crm_quality.identity.model import load_model, save_model
 from crm_quality.identity.pairs import build_pairs, train
 from crm_quality.identity.training import Fit
 from crm_quality.identity.validate import Comparison, problems
+from crm_quality.identity.verify import build_pairs_verified
 from tests.identity.scenario import decide, person, warehouse
 
 
@@ -112,6 +114,23 @@ def con() -> duckdb.DuckDBPyConnection:
             for copy in range(1 + number % 2)
         ]
     )  # fmt: skip
+
+
+def test_a_column_that_the_model_was_trained_without_is_named(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    con.execute("create temp table complete as from core.party")
+    con.execute("update core.party set birth_date = null")
+    build_features(con)
+    assert build_pairs_verified(con, tmp_path, 0).not_in_model == ""
+    assert caplog.text == ""
+    con.execute("create or replace table core.party as from complete")
+    build_features(con)
+    assert build_pairs_verified(con, tmp_path, 0).not_in_model == "person: birth date"
+    assert "was trained when there was no birth date; it does not count before `crm-quality train`" in caplog.text
+    assert con.execute("select not_in_model from identity.pair_run").fetchall() == [("person: birth date",)]
+    train(con, tmp_path)
+    assert build_pairs(con, tmp_path).not_in_model == ""
 
 
 def test_a_refused_model_leaves_the_last_one_in_use(
