@@ -22,7 +22,8 @@ class Cut:
 def choose_cut(heights: np.ndarray, pairs: np.ndarray, objective: str | float) -> Cut:
     """The lowest cut whose expected precision reaches `objective` (0..1), or the one of best expected F1.
 
-    With a target precision no join is made that is not more likely right than wrong, however sure the others are.
+    With a target precision no join is made that is not more likely right than wrong, however sure the others are; and
+    none at all where even the surest do not reach it.
 
     heights: weight of each merge in bits; pairs: record pairs each merge creates. With p = 2^h / (1 + 2^h),
     expected precision of a cut is sum(p * pairs) / sum(pairs) over the merges above it, expected F1 is
@@ -44,5 +45,7 @@ def choose_cut(heights: np.ndarray, pairs: np.ndarray, objective: str | float) -
         chosen = int(np.argmax(np.where(allowed, f1, -1)))
     else:
         allowed = last & (precision >= float(objective)) & (falling > 0)
-        chosen = int(np.flatnonzero(allowed)[-1]) if allowed.any() else 0
+        if not allowed.any():
+            return Cut(float(np.nextafter(falling[0], np.inf)), 1.0, 0.0)
+        chosen = int(np.flatnonzero(allowed)[-1])
     return Cut(float(falling[chosen]), float(precision[chosen]), float(f1[chosen]))

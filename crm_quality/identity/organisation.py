@@ -55,10 +55,15 @@ _CONTAINED = f"{_COSINE} * greatest(name_norm_l, name_norm_r) / least(name_norm_
 _BOTH_CHINESE = "coalesce(brand_l is not null and brand_r is not null, false)"
 
 
-def _spelt_alike(limit: float) -> str:
+_SPELT = "replace(company_key_{}, ' ', '')"
+
+
+def _spelt_alike(letters: int) -> str:
+    """At most one slip in so many letters, spaces aside; the first condition is there because it is cheap."""
+    left, right = _SPELT.format("l"), _SPELT.format("r")
     return (
-        f"(length(company_key_l) >= 6 and not ({_BOTH_CHINESE})"
-        f" and jaro_winkler_similarity(company_key_l, company_key_r) >= {limit})"
+        f"(jaro_similarity(company_key_l, company_key_r) >= 0.8 and length({left}) >= 6 and not ({_BOTH_CHINESE})"
+        f" and damerau_levenshtein({left}, {right}) * {letters} <= greatest(length({left}), length({right})))"
     )
 
 
@@ -69,7 +74,7 @@ _COMPANY_NAME = Evidence(
     levels=(
         Level("core_l = core_r", "same company name", "core"),
         Level(
-            f"company_key_l = company_key_r or {_COSINE} >= 0.9 or {_spelt_alike(0.96)}",
+            f"company_key_l = company_key_r or {_COSINE} >= 0.9 or {_spelt_alike(12)}",
             "nearly the same company name",
         ),
         Level(
@@ -82,7 +87,7 @@ _COMPANY_NAME = Evidence(
             " or contains(concat(' ', company_key_r, ' '), concat(' ', brand_l, ' '))",
             "same brand in Chinese and in English",
         ),
-        Level(f"{_COSINE} >= 0.7 or {_spelt_alike(0.92)}", "similar company name"),
+        Level(f"{_COSINE} >= 0.8 or {_spelt_alike(8)}", "similar company name"),
         # Names begin with what is their own, and end with their trade.
         Level(f"{_COSINE} >= 0.45 and head_l = head_r", "company name that begins the same"),
         Level(f"{_COSINE} >= 0.45", "partly the same company name"),

@@ -200,13 +200,14 @@ def _build_kind(
     objective: str | float,
 ) -> KindReport:
     model = load_model(models_dir, kind.party_type, pinned)
-    table = prepare_records(con, kind, schema)
+    table = prepare_records(con, kind, schema, frequencies_sql(models_dir, model) if model else None)
     records = _records(con, table)
     if records < 2:
         return KindReport(kind.party_type, records, None, False, ())
     if model and not pinned and model.records < FEW_RECORDS <= records:
         logger.warning("There are enough %ss to learn from now: a match model is fitted.", kind.party_type)
         model = None
+        table = prepare_records(con, kind, schema)
     trained = model is None
     model = model or _train_kind(con, kind, prepare_input(con, kind, schema, table), schema, models_dir)
     if model is None:
@@ -258,7 +259,7 @@ def _score(
     if count == 0:
         return 0
     frequencies = frequencies_sql(models_dir, model)
-    records = prepare_input(con, kind, schema, table, frequencies, f"{schema}.{pairs}")
+    records = prepare_input(con, kind, schema, table, f"{schema}.{pairs}")
     least = LEAST_WEIGHT if pairs == "candidate" else None
     scored = score_candidates(con, kind, records, schema, model.settings, frequencies, pairs, least)
     shared = model.training.get("shared_mobiles", 1.0)

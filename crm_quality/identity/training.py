@@ -28,9 +28,9 @@ LARGEST_WEIGHT = 16.0
 NAME_WEIGHTS = {
     "same company name": 16.0,
     "nearly the same company name": 8.0,
-    "one company name contains the other": 3.0,
-    "same brand in Chinese and in English": 3.0,
-    "similar company name": 2.0,
+    "one company name contains the other": 1.0,
+    "same brand in Chinese and in English": 1.0,
+    "similar company name": 1.0,
     "company name that begins the same": -1.0,
     "partly the same company name": -3.0,
 }

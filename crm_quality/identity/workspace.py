@@ -8,7 +8,12 @@ from typing import Any
 
 import duckdb
 
-from crm_quality.identity.features import build_name_tokens, build_name_vectors, build_unit_weights
+from crm_quality.identity.features import (
+    build_name_tokens,
+    build_name_units,
+    build_name_vectors,
+    build_unit_weights,
+)
 from crm_quality.identity.nickname import build_formal_names
 from crm_quality.identity.roles import Kind
 
@@ -28,8 +33,11 @@ def workspace(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
         con.execute(f"drop schema {SCHEMA} cascade")
 
 
-def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> str:
-    """Create {schema}.<party type>: the features with comparable addresses and formal names, and the clean source. Returns its name."""
+def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, stored: str | None = None) -> str:
+    """Create {schema}.<party type>: the features with comparable addresses and formal names, and the clean source. Returns its name.
+
+    `stored`: the table expression of a model's frequencies, which weigh the words of names.
+    """
     table = f"{schema}.{kind.party_type}"
     formal, formal_join = "", ""
     if kind.party_type == "person":
@@ -55,6 +63,8 @@ def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> 
         """
     )
     if kind.has_name_tokens:
+        build_name_units(con, schema)
+        build_unit_weights(con, schema, stored)
         build_name_tokens(con, schema)
     return table
 
@@ -64,13 +74,11 @@ def prepare_input(
     kind: Kind,
     schema: str,
     table: str,
-    stored: str | None = None,
     pairs: str | None = None,
 ) -> str:
     """Create the table that Splink reads, from that of `prepare_records`: name vectors are added. Returns its name.
 
-    `stored`: the table expression of a model's frequencies, which weigh the words of names. `pairs`: a table of
-    (join_key_l, join_key_r), where only the records of these pairs are wanted.
+    `pairs`: a table of (join_key_l, join_key_r), where only the records of these pairs are wanted.
     """
     prepared = f"{table}_input"
     wanted = f"select record_number from {table}"
@@ -79,7 +87,6 @@ def prepare_input(
     con.execute(f"create or replace table {schema}.wanted as {wanted}")
     vectors, vector_join = "", ""
     if kind.has_name_tokens:
-        build_unit_weights(con, schema, stored)
         build_name_vectors(con, schema)
         vectors, vector_join = ", name_vector, name_norm", f"left join {schema}.name_vector using (record_number)"
     con.execute(

@@ -78,8 +78,8 @@ def _splink(con: duckdb.DuckDBPyConnection, models: Path) -> dict[str, float]:
             if model is None:
                 continue
             start = time.perf_counter()
-            records = prepare_records(con, kind, schema)
-            table = prepare_input(con, kind, schema, records, frequencies_sql(models, model))
+            records = prepare_records(con, kind, schema, frequencies_sql(models, model))
+            table = prepare_input(con, kind, schema, records)
             # Identity makes this table, too, within its own time.
             prepared = time.perf_counter() - start
             build_blocks(con, kind, table, schema, model.plan)

@@ -75,6 +75,12 @@ def test_the_cut_is_the_lowest_that_reaches_the_target_precision() -> None:
     assert (loose.weight, round(loose.expected_precision, 3)) == (3.0, 0.963)
 
 
+def test_nothing_is_joined_where_even_the_surest_merges_do_not_reach_the_target_precision() -> None:
+    cut = choose_cut(np.array([1.0, 1.0, -3.0]), np.ones(3), 0.99)
+    assert cut.weight > 1.0
+    assert (cut.expected_precision, cut.expected_f1) == (1.0, 0.0)
+
+
 def test_the_best_f1_takes_every_merge_more_likely_right_than_wrong() -> None:
     cut = choose_cut(np.array([20.0, 1.0, -5.0]), np.ones(3), "best_f1")
     assert cut.weight == 1.0
