@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from crm_quality.identity.model import MatchModel
 from crm_quality.identity.person import CUT_SHORT
 from crm_quality.identity.roles import Evidence, Kind
+from crm_quality.identity.training import BEFORE
 from crm_quality.identity.waterfall import waterfall
 
 # Bits that must come from something else than the name before two persons of one name are the same person.
@@ -38,13 +38,14 @@ _PERSONAL = {
 _IDENTIFYING = {**_PERSONAL, "phone": CUT_SHORT, "address": "partly the same address"}
 
 
-def weigh(kind: Kind, settings: dict[str, Any], scored: str, *, shared_mobiles: float, is_strict: bool) -> str:
+def weigh(kind: Kind, model: MatchModel, scored: str, *, shared_mobiles: float, is_strict: bool) -> str:
     """SELECT of record_number_l, record_number_r, match_weight, reason, match_key, waterfall over scored pairs.
 
     The model's weight is lowered where it counts on what does not identify: see the rules of `_person_weight` and
     `_organisation_weight`. `shared_mobiles`: see `mobile.shared_mobiles`. `is_strict`: a precision is to be kept;
     else, of persons, only those who are others beyond doubt are held apart.
     """
+    settings = model.settings
     used = {str(comparison["output_column_name"]): comparison for comparison in settings["comparisons"]}
     evidence = [item for item in kind.evidence if item.name in used]
     rare = {
@@ -63,7 +64,10 @@ def weigh(kind: Kind, settings: dict[str, Any], scored: str, *, shared_mobiles: 
             {waterfall(evidence, settings, rare, "final_weight")} as waterfall
         from (
             select *, round({weight}, 4) as final_weight
-            from (select * replace (match_weight + {_moved(evidence)} as match_weight) from {scored})
+            from (
+                select * replace (match_weight + {_moved(evidence)} - {_namesakes(evidence, model.namesakes)} as match_weight)
+                from {scored}
+            )
         )
     """
 
@@ -73,6 +77,25 @@ def _moved(evidence: list[Evidence]) -> str:
     parts = [item.name for item in evidence if item.name in LOCATION]
     lost = [f"case when gamma_{name} = 0 then least(mw_{name}, 0) else 0 end" for name in parts]
     return f"(least({', '.join(lost)}) - ({' + '.join(lost)}))" if len(lost) > 1 else "0"
+
+
+def _namesakes(evidence: list[Evidence], bits: dict[str, list[float]]) -> str:
+    """Bits to take off where namesakes are likelier than strangers to agree as the pair does.
+
+    Splink sets matches against strangers whose comparisons are independent of each other. Two companies of one name
+    have the trade, often the town and the web domain in common too, and their number grows with the square of the records.
+    """
+    if not bits:
+        return "0"
+    (before,) = bits[BEFORE]
+    parts = [f"{before!r}"]
+    for item in evidence:
+        if item.name in bits:
+            cases = " ".join(
+                f"when {len(item.levels) - place} then {bit!r}" for place, bit in enumerate(bits[item.name])
+            )
+            parts.append(f"case gamma_{item.name} {cases} else 0 end")
+    return f"greatest({' + '.join(parts)}, 0)"
 
 
 def _person_weight(evidence: list[Evidence], rare: set[str], *, is_mobile_own: bool, is_strict: bool) -> str:

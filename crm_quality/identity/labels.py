@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -63,13 +64,13 @@ def correct(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str,
         counts.append(level_counts(con, table, evidence, enough))
     training = {**fitted.training, "labels": known[0], "labelled_strangers": known[1]}
     if max(known) < LEAST_LABELS:
-        return Fit(fitted.settings, training)
+        return replace(fitted, training=training)
     by_name = {item.name: pair for item, *pair in zip(evidence, *counts, strict=True)}
     comparisons = [
         _corrected(comparison, *by_name[comparison["output_column_name"]])
         for comparison in fitted.settings["comparisons"]
     ]
-    return Fit({**fitted.settings, "comparisons": comparisons}, training)
+    return replace(fitted, settings={**fitted.settings, "comparisons": comparisons}, training=training)
 
 
 def _corrected(comparison: dict[str, Any], matches: np.ndarray, strangers: np.ndarray) -> dict[str, Any]:

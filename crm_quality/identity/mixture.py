@@ -39,11 +39,14 @@ class Patterns:
 
 @dataclass(frozen=True)
 class Mixture:
-    """m per comparison and level, the expected matching pairs in all and at each level, and the iterations it took."""
+    """m per comparison and level, the expected matching pairs in all and at each level, the same of namesakes, and the
+    iterations it took."""
 
     m: list[np.ndarray]
     matches: float
     level_matches: list[np.ndarray]
+    namesake_shares: list[np.ndarray]
+    namesakes: float
     iterations: int
 
 
@@ -53,33 +56,36 @@ class Column:
 
     u            share of each level among strangers
     is_shared    families, neighbours or colleagues have it in common
-    is_name      it compares names
+    is_namesake  those who bear one name by chance have it in common
     kin_level    the level typical of related parties, if it is not one of those that only agreement makes
     """
 
     u: np.ndarray
     is_shared: bool
-    is_name: bool
+    is_namesake: bool
     kin_level: int | None = None
 
 
-def estimate(patterns: Patterns, columns: list[Column], has_namesakes: bool) -> Mixture:
+def estimate(patterns: Patterns, columns: list[Column]) -> Mixture:
     """EM (Dempster, Laird and Rubin 1977) for the Fellegi-Sunter model on chosen pairs.
 
     Chosen pairs that do not match are no strangers: some share a home or an office, some a name. So there are
     four classes: matches and strangers, free in all comparisons; related, who agree on what is shared; namesakes,
-    who agree on the name. The latter two are as strangers in all the rest: if that were free too, they would draw
-    in true matches of which one thing changed. Organisations that bear one name are mostly one: no namesakes there. Every class is smoothed towards its start. Matches are held to be
-    those that agree: their weakest level is never more frequent than among strangers.
+    who agree on the name and what follows from it. The latter two are as strangers in all the rest: if that were
+    free too, they would draw in true matches of which one thing changed. Namesakes grow with the square of the
+    records, matches do not: without a class of their own, those of a large company would pass for matches. Every
+    class is smoothed towards its start. Matches are held to be those that agree: their weakest level is never more
+    frequent than among strangers.
     """
     u = [column.u for column in columns]
     first = [first_m(len(column.u)) for column in columns]
     everything = [True] * len(columns)
-    starts = [first, u, [_related(*pair) for pair in zip(columns, first, strict=True)]]
+    related = [_related(*pair) for pair in zip(columns, first, strict=True)]
+    starts = [first, u, related]
     free = [everything, everything, [column.is_shared for column in columns]]
-    if has_namesakes:
-        starts.append([match if column.is_name else column.u for column, match in zip(columns, first, strict=True)])
-        free.append([column.is_name for column in columns])
+    if any(column.is_namesake for column in columns):
+        starts.append([match if column.is_namesake else column.u for column, match in zip(columns, first, strict=True)])
+        free.append([column.is_namesake for column in columns])
     classes = starts
     shares = np.array([0.1, 0.8, 0.05, 0.05])[: len(starts)]
     total = max(float(patterns.pairs.sum()), 1.0)
@@ -99,7 +105,8 @@ def estimate(patterns: Patterns, columns: list[Column], has_namesakes: bool) -> 
         if float((patterns.pairs * np.abs(posterior - before)[0]).sum()) <= CONVERGED * float(expected[0].sum()):
             break
     matching = patterns.pairs * posterior[0]
-    return Mixture(classes[0], float(matching.sum()), patterns.counts(matching), iterations)
+    namesakes = float((patterns.pairs * posterior[3:].sum(axis=0)).sum())
+    return Mixture(classes[0], float(matching.sum()), patterns.counts(matching), classes[-1], namesakes, iterations)
 
 
 def _related(column: Column, first: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import duckdb
 
 from crm_quality.errors import CrmQualityError
 from crm_quality.identity.blocking import BlockingPlan
+from crm_quality.identity.training import Fit
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class MatchModel:
     """A trained model of one party type: Splink's settings, the blocking plan, and what its training saw.
 
     `term_frequency_file` holds (column_name, value, frequency) of the values that several records share; the row
-    without a value is for all others.
+    without a value is for all others. `namesakes`: see `Fit`.
     """
 
     party_type: str
@@ -29,6 +30,7 @@ class MatchModel:
     training: dict[str, float]
     term_frequency_file: str
     blocking: dict[str, Any]
+    namesakes: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def plan(self) -> BlockingPlan:
@@ -45,9 +47,8 @@ def save_model(
     con: duckdb.DuckDBPyConnection,
     models_dir: Path,
     party_type: str,
-    settings: dict[str, Any],
+    fitted: Fit,
     records: int,
-    training: dict[str, float],
     plan: BlockingPlan,
     frequency_query: str,
 ) -> MatchModel:
@@ -56,14 +57,18 @@ def save_model(
     frequencies = con.execute(f"select * from ({frequency_query}) order by all").fetchall()
     blocking = asdict(plan)
     digest = sha256(
-        json.dumps([settings, blocking, frequencies], sort_keys=True, ensure_ascii=False).encode()
+        json.dumps(
+            [fitted.settings, fitted.namesakes, blocking, frequencies], sort_keys=True, ensure_ascii=False
+        ).encode()
     ).hexdigest()
     version = digest[:12]
     frequency_file = f"{party_type}-{version}.parquet"
     con.execute(
         f"copy (select * from ({frequency_query}) order by all) to '{_quoted(models_dir / frequency_file)}' (format parquet)"
     )
-    model = MatchModel(party_type, version, settings, records, training, frequency_file, blocking)
+    model = MatchModel(
+        party_type, version, fitted.settings, records, fitted.training, frequency_file, blocking, fitted.namesakes
+    )
     _write(models_dir / f"{party_type}-{version}.json", asdict(model))
     _write(models_dir / f"{party_type}.json", {"version": version})
     return model

@@ -122,4 +122,6 @@ ORGANISATION = Kind(
     ),
     has_name_tokens=True,
     weighed_by=("clean_source",),
+    # A company is named after its trade and its town, and its web domain after it.
+    namesakes_share=("name", "email", "place", "region", "industry"),
 )

@@ -263,7 +263,7 @@ def _score(
     least = LEAST_WEIGHT if pairs == "candidate" else None
     scored = score_candidates(con, kind, records, schema, model.settings, frequencies, pairs, least)
     shared = model.training.get("shared_mobiles", 1.0)
-    weighed = weigh(kind, model.settings, scored, shared_mobiles=shared, is_strict=objective != BEST_F1)
+    weighed = weigh(kind, model, scored, shared_mobiles=shared, is_strict=objective != BEST_F1)
     con.execute(f"insert into {schema}.weighed {weighed}")
     return count
 
@@ -322,7 +322,7 @@ def _save(
     if kind.has_name_tokens:
         query += f" union all {unit_weight_query(schema)}"
     records = _records(con, table)
-    return save_model(con, models_dir, kind.party_type, fitted.settings, records, fitted.training, plan, query)
+    return save_model(con, models_dir, kind.party_type, fitted, records, plan, query)
 
 
 def _compared(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> str:

@@ -185,4 +185,5 @@ PERSON = Kind(
     ),
     has_name_tokens=False,
     weighed_by=("country", "is_woman"),
+    namesakes_share=("name",),
 )

@@ -66,6 +66,7 @@ class Kind:
     keys: tuple[Key, ...]
     has_name_tokens: bool
     weighed_by: tuple[str, ...]  # columns that the rules of `explain` read beside those compared
+    namesakes_share: tuple[str, ...]  # comparisons in which those agree who bear one name by chance
 
 
 def any_pair(condition: str, left: tuple[str, ...], right: tuple[str, ...]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import log2
 from typing import Any
 
 import duckdb
 import numpy as np
 
-from crm_quality.identity.mixture import STRENGTH, Column, Patterns, estimate, first_m
+from crm_quality.identity.mixture import STRENGTH, Column, Mixture, Patterns, estimate, first_m
 from crm_quality.identity.roles import Evidence, Kind
 from crm_quality.identity.typical import FEW_RECORDS, MATCHES_PER_RECORD, TYPICAL_WEIGHTS
 
@@ -35,14 +36,17 @@ NAME_WEIGHTS = {
     "partly the same company name": -3.0,
 }
 UNLIKE_NAME = -10.0
+BEFORE = "before any comparison"
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Splink settings with all parameters, and how the estimation went."""
+    """Splink settings with all parameters, how the estimation went, and by how many bits namesakes are likelier than
+    strangers: BEFORE any comparison, and by the levels of those in which they agree, strongest first."""
 
     settings: dict[str, Any]
     training: dict[str, float]
+    namesakes: dict[str, list[float]] = field(default_factory=dict)
 
 
 def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> list[Evidence]:
@@ -93,11 +97,12 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
         f" where hash(join_key_l * 1000003 + join_key_r + {SEED}) % 1000000 < {int(share * 1_000_000)}"
     )
     compared = _patterns(con, table, evidence, chosen)
+    namesakes_share = _namesakes_share(kind, evidence)
     columns = [
-        Column(shares, item.is_shared, item.is_name, item.kin_level)
+        Column(shares, item.is_shared, item.name in namesakes_share, item.kin_level)
         for item, shares in zip(evidence, strangers.shares(), strict=True)
     ]
-    mixture = estimate(compared, columns, has_namesakes=kind.party_type == "person")
+    mixture = estimate(compared, columns)
     all_pairs = max(1.0, records * (records - 1) / 2)
     possible_pairs = max(1.0, all_pairs - _excluded_pairs(con, table, schema))
     # Of few records, a good part of the random pairs that agree are matches; they are no measure of strangers.
@@ -105,7 +110,33 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     u = strangers.shares(without=[pairs * matching_share for pairs in mixture.level_matches])
     matches = min(max(mixture.matches / share, LEAST_MATCHES_PER_RECORD * records), MOST_MATCHES_PER_RECORD * records)
     settings = _settings(evidence, mixture.m, u, min(0.5, matches / possible_pairs))
-    return Fit(settings, {"matches": round(mixture.matches / share), "iterations": mixture.iterations})
+    return Fit(
+        settings,
+        {"matches": round(mixture.matches / share), "iterations": mixture.iterations},
+        _namesakes(namesakes_share, settings, mixture, mixture.namesakes / share / possible_pairs),
+    )
+
+
+def _namesakes_share(kind: Kind, evidence: list[Evidence]) -> tuple[str, ...]:
+    """In what namesakes agree; nothing where there is nothing else that would tell them from matches."""
+    return () if all(item.name in kind.namesakes_share for item in evidence) else kind.namesakes_share
+
+
+def _namesakes(
+    namesakes_share: tuple[str, ...], settings: dict[str, Any], mixture: Mixture, prior: float
+) -> dict[str, list[float]]:
+    """See `Fit`. The bits start from those of the match, so that the share among strangers falls out of the comparison."""
+    if not namesakes_share:
+        return {}
+    bits = {BEFORE: [_shortened(log2(prior))]}
+    for comparison, matches, namesakes in zip(settings["comparisons"], mixture.m, mixture.namesake_shares, strict=True):
+        if comparison["output_column_name"] in namesakes_share:
+            levels = [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
+            bits[comparison["output_column_name"]] = [
+                _shortened(log2(level["m_probability"] / level["u_probability"] * namesake / match))
+                for level, match, namesake in zip(levels, matches.tolist(), namesakes.tolist(), strict=True)
+            ]
+    return bits
 
 
 def _excluded_pairs(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> float:

@@ -159,7 +159,7 @@ def test_a_pinned_version_is_scored_with_and_one_that_is_not_there_is_named(
 ) -> None:
     (first,) = train(con, tmp_path)
     query = "select 'name_key' as column_name, 'x' as value, 0.5::double as frequency"
-    save_model(con, tmp_path, "person", {"comparisons": []}, 2, {}, BlockingPlan((), 1), query)
+    save_model(con, tmp_path, "person", Fit({"comparisons": []}, {}), 2, BlockingPlan((), 1), query)
     report = build_pairs(con, tmp_path, pinned={"person": str(first.version)})
     assert report.kinds[0].model_version == first.version
     with pytest.raises(CrmQualityError, match=f"'nope' of person; .* holds .*{first.version}"):

@@ -14,7 +14,7 @@ from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.latin import build_latin
 from crm_quality.identity.mixture import Column, Patterns, estimate
 from crm_quality.identity.person import PERSON
-from crm_quality.identity.training import falling
+from crm_quality.identity.training import Fit, falling
 from crm_quality.identity.workspace import prepare_records
 from crm_quality.standardise.address import comparable_address, latin_place
 from tests.identity.scenario import person, warehouse
@@ -26,8 +26,8 @@ def test_the_mixture_finds_the_share_of_matches_and_their_agreement() -> None:
     is_match = np.arange(size) < matches
     levels = np.column_stack([np.where(chooser.random(size) < np.where(is_match, 0.9, 0.02), 0, 1) for _ in range(4)])
     patterns, pairs = np.unique(levels, axis=0, return_counts=True)
-    columns = [Column(np.array([0.02, 0.98]), is_shared=False, is_name=False) for _ in range(4)]
-    found = estimate(Patterns(patterns, pairs.astype(float), [2] * 4), columns, has_namesakes=False)
+    columns = [Column(np.array([0.02, 0.98]), is_shared=False, is_namesake=False) for _ in range(4)]
+    found = estimate(Patterns(patterns, pairs.astype(float), [2] * 4), columns)
     assert found.matches == pytest.approx(matches, rel=0.05)
     assert all(m[0] == pytest.approx(0.9, abs=0.03) for m in found.m)
 
@@ -37,11 +37,11 @@ def test_a_household_is_not_taken_for_a_match() -> None:
     patterns = np.array([[0, 0, 0], [1, 1, 0], [1, 1, 1]])
     rare = np.array([0.001, 0.999])
     columns = [
-        Column(rare, is_shared=False, is_name=True),
-        Column(rare, is_shared=False, is_name=False),
-        Column(rare, is_shared=True, is_name=False),
+        Column(rare, is_shared=False, is_namesake=True),
+        Column(rare, is_shared=False, is_namesake=False),
+        Column(rare, is_shared=True, is_namesake=False),
     ]
-    found = estimate(Patterns(patterns, np.array([200.0, 400.0, 9_400.0]), [2] * 3), columns, has_namesakes=True)
+    found = estimate(Patterns(patterns, np.array([200.0, 400.0, 9_400.0]), [2] * 3), columns)
     assert found.matches == pytest.approx(200, abs=10)
 
 
@@ -129,5 +129,5 @@ def test_no_model_file_is_left_half_written(tmp_path: Path) -> None:
 
     con = warehouse([])
     query = "select 'name_key' as column_name, 'x' as value, 0.5::double as frequency"
-    save_model(con, tmp_path, "person", {"comparisons": []}, 2, {}, BlockingPlan((), 1), query)
+    save_model(con, tmp_path, "person", Fit({"comparisons": []}, {}), 2, BlockingPlan((), 1), query)
     assert not list(tmp_path.glob("*.partial"))
