@@ -125,8 +125,11 @@ def _namesakes_share(kind: Kind, evidence: list[Evidence]) -> tuple[str, ...]:
 def _namesakes(
     namesakes_share: tuple[str, ...], settings: dict[str, Any], mixture: Mixture, prior: float
 ) -> dict[str, list[float]]:
-    """See `Fit`. The bits start from those of the match, so that the share among strangers falls out of the comparison."""
-    if not namesakes_share:
+    """See `Fit`; nothing where namesakes share one comparison alone, which cannot depend on others.
+
+    The bits start from those of the match, so that the share among strangers falls out of the comparison.
+    """
+    if len(namesakes_share) < 2:
         return {}
     bits = {BEFORE: [_shortened(log2(prior))]}
     for comparison, matches, namesakes in zip(settings["comparisons"], mixture.m, mixture.namesake_shares, strict=True):
