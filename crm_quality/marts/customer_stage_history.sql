@@ -51,45 +51,55 @@ today as (
     where customer.ghost_verdict <> 'ghost'
 ),
 
--- Customers that this day takes apart again, and the day on which they had been merged.
-unmerged as (
+-- Records that are with another customer since this day, and where they were before.
+moved as (
     select
-        back.customer_id as restored_id,
-        cast(max_by(merged.happened_at, merged.event_number) as date) as merged_on
-    from golden.customer_id_event as back
+        present.customer_id,
+        past.customer_id as past_customer_id,
+        past.first_held_at,
+        past.last_held_at,
+        max(past.last_held_at) over (partition by past.source_system, past.source_object, past.source_id) as left_after
+    from identity.customer_membership as present
     cross join meta.current_run as run
-    inner join golden.customer_id_event as merged
-        on back.customer_id = merged.customer_id and merged.event = 'merge' and back.event_number > merged.event_number
-    where back.event = 'restore' and cast(back.happened_at as date) = run.extract_date
-    group by back.customer_id
+    inner join identity.customer_membership as past
+        on
+            present.source_system = past.source_system
+            and present.source_object = past.source_object
+            and present.source_id = past.source_id
+    where present.is_current and present.first_held_at = run.extract_date and not past.is_current
 ),
 
+-- Who got back what had left, or lost again what had come, is as before that day: what was thought since then was a mistake.
 mistaken as (
-    select customer_id, min(merged_on) as since
+    select customer_id, min(true_until) as true_until
     from (
-        select restored_id as customer_id, merged_on from unmerged
+        select customer_id, last_held_at as true_until
+        from moved
+        where customer_id = past_customer_id
         union all
-        select parted.customer_id, unmerged.merged_on
-        from unmerged
-        inner join golden.customer_id_event as parted
-            on unmerged.restored_id = parted.into_customer_id and parted.event = 'split'
-        cross join meta.current_run as run
-        where cast(parted.happened_at as date) = run.extract_date
+        select moved.past_customer_id as customer_id, moved.first_held_at - 1 as true_until
+        from moved
+        inner join (
+            select customer_id, min(first_held_at) as born_on from identity.customer_membership group by customer_id
+        ) as birth on moved.past_customer_id = birth.customer_id
+        where
+            moved.customer_id <> moved.past_customer_id
+            and moved.last_held_at = moved.left_after
+            and moved.first_held_at > birth.born_on
     ) as either
     group by customer_id
 ),
 
--- What was known before this day and holds still, for all we know.
 before as (
     select
         stay.customer_id,
         stay.lifecycle_stage,
         stay.valid_from,
-        case when stay.valid_to < coalesce(mistaken.since, run.extract_date) then stay.valid_to end as valid_to
+        case when stay.valid_to <= coalesce(mistaken.true_until, run.extract_date - 1) then stay.valid_to end as valid_to
     from previous.customer_stage_history as stay
     cross join meta.current_run as run
     left join mistaken on stay.customer_id = mistaken.customer_id
-    where stay.valid_from < least(coalesce(mistaken.since, run.extract_date), run.extract_date)
+    where stay.valid_from <= least(coalesce(mistaken.true_until, run.extract_date - 1), run.extract_date - 1)
 ),
 
 stay as (

@@ -32,6 +32,7 @@ TABLES: dict[str, dict[str, str]] = {
         "reason": "varchar",
     },
     "identity.customer_id_event": PREVIOUS["golden.customer_id_event"],
+    "identity.customer_membership": PREVIOUS["identity.customer_membership"],
     "core.party": {
         **_KEYS,
         "extract_date": "date",

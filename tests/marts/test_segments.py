@@ -115,8 +115,9 @@ def shop() -> Iterator[duckdb.DuckDBPyConnection]:
         value(con)
         build(con, "marts.customer_timeline", "marts.customer_engagement", "marts.loyalty_account", "marts.referral")
         build_recommendations(con)
-        build(con, "golden.customer_id_event", "marts.customer_stage_history", "marts.customer_segment")
-        build(con, "marts.customer_theme", "marts.customer_360")
+        build(
+            con, "marts.customer_stage_history", "marts.customer_segment", "marts.customer_theme", "marts.customer_360"
+        )
         yield con
 
 
