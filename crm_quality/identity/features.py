@@ -139,7 +139,7 @@ def unit_weight_query(schema: str) -> str:
 
 
 def build_name_tokens(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """Create {schema}.name_token (record_number, token): the units of names as they are meant, and pairs of them.
+    """Create {schema}.name_token (record_number, token): hashes of the units of names as they are meant, and of pairs.
 
     A pair keeps the order but not the distance: a short name (AB科技) keeps all pairs that it has in the
     legal name (AB智能科技股份有限公司), which adjacent pairs would lose.
@@ -155,11 +155,11 @@ def build_name_tokens(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     con.execute(
         f"""
         create or replace table {schema}.name_token as
-        select distinct record_number, unit as token
+        select record_number, hash(unit) as token
         from {schema}.meant_unit
         where length(unit) > 1
         union
-        select distinct l.record_number, l.unit || ' ' || r.unit
+        select l.record_number, hash(l.unit, r.unit)
         from {schema}.meant_unit as l
         join {schema}.meant_unit as r on l.record_number = r.record_number and l.place < r.place
         """

@@ -16,7 +16,20 @@
 with party as (
     select
         record.record_number,
-        party.*,
+        party.company_core,
+        party.company_key,
+        party.company_is_branch,
+        party.tax_id_raw,
+        party.email_domain,
+        party.email_is_free,
+        party.email_is_disposable,
+        party.website,
+        party.postal_code,
+        party.city,
+        party.region,
+        party.country,
+        party.industry,
+        nullif(trim(regexp_replace(lower(concat_ws(' ', party.house_number, party.street)), '[^\p{L}\p{N}]+', ' ', 'g')), '') as address,
         -- A number that is not valid is a number all the same: without its area code, or with a digit too few.
         coalesce(
             party.phone,
@@ -42,14 +55,15 @@ with party as (
         and party.is_one_time is distinct from true
 ),
 
-phone_use as (
-    select number, count(distinct shared_by) as names
+shared_phone as (
+    select number
     from (
         select any_phone as number, shared_by from party where any_phone is not null
         union all
         select any_mobile as number, shared_by from party where any_mobile is not null
     ) as numbers
     group by number
+    having count(distinct shared_by) > 10
 ),
 
 -- info@, sales@, kontakt@: what several companies call a mailbox.
@@ -61,16 +75,18 @@ role_mailbox as (
     having count(distinct email_domain) >= 5
 ),
 
-email_use as (
-    select own_email, count(distinct shared_by) as names
+shared_email as (
+    select own_email
     from party
     where own_email is not null
     group by own_email
+    having count(distinct shared_by) > 10
 ),
 
-domain as (
+-- A mail provider's domain is nobody's own.
+placed as (
     select
-        record_number,
+        *,
         coalesce(
             lower(website),
             case when email_is_free is distinct from true and email_is_disposable is distinct from true
@@ -79,19 +95,12 @@ domain as (
     from party
 ),
 
-domain_use as (
-    select domain.domain, count(distinct party.shared_by) as names
-    from domain
-    join party on domain.record_number = party.record_number
-    where domain.domain is not null
-    group by domain.domain
-),
-
-address as (
-    select
-        record_number,
-        nullif(trim(regexp_replace(lower(concat_ws(' ', house_number, street)), '[^\p{L}\p{N}]+', ' ', 'g')), '') as address
-    from party
+shared_domain as (
+    select domain
+    from placed
+    where domain is not null
+    group by domain
+    having count(distinct shared_by) > 10
 )
 
 select
@@ -113,25 +122,23 @@ select
     coalesce(party.company_is_branch, false) as is_branch,
     nullif(regexp_replace(upper(party.tax_id_raw), '[^A-Z0-9]', '', 'g'), '') as tax_text,
     case
-        when coalesce(email_use.names, 0) <= 10
-            and (role_mailbox.local_part is null or domain.domain is distinct from party.email_domain)
+        when shared_email.own_email is null
+            and (role_mailbox.local_part is null or party.domain is distinct from party.email_domain)
             then party.own_email
     end as email,
-    case when coalesce(domain_use.names, 0) <= 10 then domain.domain end as domain,
-    case when coalesce(first_use.names, 0) <= 10 then party.any_phone end as phone_1,
-    case when coalesce(second_use.names, 0) <= 10 then party.any_mobile end as phone_2,
-    address.address,
-    nullif(trim(regexp_replace(address.address, '[^0-9]+', ' ', 'g')), '') as address_number,
+    case when shared_domain.domain is null then party.domain end as domain,
+    case when shared_1.number is null then party.any_phone end as phone_1,
+    case when shared_2.number is null then party.any_mobile end as phone_2,
+    party.address,
+    nullif(trim(regexp_replace(party.address, '[^0-9]+', ' ', 'g')), '') as address_number,
     nullif(regexp_replace(upper(party.postal_code), '[^A-Z0-9]', '', 'g'), '') as postal_code,
     lower(party.city) as city,
     lower(party.region) as region,
     party.country,
     lower(party.industry) as industry
-from party
-join address on party.record_number = address.record_number
-join domain on party.record_number = domain.record_number
-left join email_use on party.own_email = email_use.own_email
+from placed as party
+left join shared_email on party.own_email = shared_email.own_email
 left join role_mailbox on split_part(party.own_email, '@', 1) = role_mailbox.local_part
-left join domain_use on domain.domain = domain_use.domain
-left join phone_use as first_use on party.any_phone = first_use.number
-left join phone_use as second_use on party.any_mobile = second_use.number
+left join shared_domain on party.domain = shared_domain.domain
+left join shared_phone as shared_1 on party.any_phone = shared_1.number
+left join shared_phone as shared_2 on party.any_mobile = shared_2.number

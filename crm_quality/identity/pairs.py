@@ -165,10 +165,7 @@ def build_pairs(
     last trained. `objective`: a target precision, or "best_f1", see `explain.weigh`. Raises CrmQualityError if a stored model cannot be read.
     """
     con.execute(f"create or replace table identity.pair ({_PAIR_COLUMNS})")
-    con.execute(
-        "create or replace table identity.record_state (source_system varchar, source_object varchar,"
-        " source_id varchar, record_number bigint, fingerprint ubigint)"
-    )
+    con.execute("create or replace table identity.record_state (record_number bigint, fingerprint ubigint)")
     reports = []
     build_latin(con)
     with workspace(con) as schema:

@@ -19,7 +19,21 @@
 with party as (
     select
         record.record_number,
-        party.*,
+        party.given_key,
+        party.family_key,
+        party.name_key,
+        party.name_hanzi,
+        party.gender,
+        party.birth_date,
+        party.national_id_raw,
+        party.email_domain,
+        party.postal_code,
+        party.city,
+        party.region,
+        party.country,
+        party.company_core,
+        party.company_key,
+        nullif(trim(regexp_replace(lower(concat_ws(' ', party.house_number, party.street)), '[^\p{L}\p{N}]+', ' ', 'g')), '') as address,
         -- A number that is not valid is a number all the same: without its area code, or with a digit too few.
         coalesce(
             party.phone,
@@ -52,14 +66,15 @@ with party as (
         and party.is_one_time is distinct from true
 ),
 
-phone_use as (
-    select number, count(distinct shared_by) as names
+shared_phone as (
+    select number
     from (
         select any_phone as number, shared_by from party where any_phone is not null
         union all
         select any_mobile as number, shared_by from party where any_mobile is not null
     ) as numbers
     group by number
+    having count(distinct shared_by) > 10
 ),
 
 -- A number is a mobile number if any record has it as one: many systems have one column for all numbers.
@@ -67,20 +82,21 @@ mobile as (
     select distinct any_mobile as number from party where any_mobile is not null
 ),
 
-number as (
+numbered as (
     select
-        party.record_number,
+        party.*,
         coalesce(party.any_mobile, mobile.number) as phone_1,
         case when party.any_phone is distinct from coalesce(party.any_mobile, mobile.number) then party.any_phone end as phone_2
     from party
     left join mobile on party.any_phone = mobile.number
 ),
 
-email_use as (
-    select own_email, count(distinct shared_by) as names
+shared_email as (
+    select own_email
     from party
     where own_email is not null
     group by own_email
+    having count(distinct shared_by) > 4
 ),
 
 -- A given name is a woman's as far as the records at hand say so, in whatever language.
@@ -89,13 +105,6 @@ given_name as (
     from party
     where given_key is not null and gender is not null
     group by given_key
-),
-
-address as (
-    select
-        record_number,
-        nullif(trim(regexp_replace(lower(concat_ws(' ', house_number, street)), '[^\p{L}\p{N}]+', ' ', 'g')), '') as address
-    from party
 )
 
 select
@@ -110,25 +119,23 @@ select
     case when party.gender is null then coalesce(given_name.is_womans, false) else party.gender = 'female' end as is_woman,
     cast(party.birth_date as varchar) as birth_date,
     nullif(regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g'), '') as national_text,
-    case when coalesce(email_use.names, 0) <= 4 then party.own_email end as email,
+    case when shared_email.own_email is null then party.own_email end as email,
     case
-        when coalesce(email_use.names, 0) <= 4
+        when shared_email.own_email is null
             and regexp_matches(split_part(party.own_email, '@', 1), '[0-9].*[0-9].*[0-9]')
             then split_part(party.own_email, '@', 1)
     end as email_local,
-    case when coalesce(first_use.names, 0) <= 10 then number.phone_1 end as phone_1,
-    case when coalesce(second_use.names, 0) <= 10 then number.phone_2 end as phone_2,
-    address.address,
-    nullif(trim(regexp_replace(address.address, '[^0-9]+', ' ', 'g')), '') as address_number,
+    case when shared_1.number is null then party.phone_1 end as phone_1,
+    case when shared_2.number is null then party.phone_2 end as phone_2,
+    party.address,
+    nullif(trim(regexp_replace(party.address, '[^0-9]+', ' ', 'g')), '') as address_number,
     nullif(regexp_replace(upper(party.postal_code), '[^A-Z0-9]', '', 'g'), '') as postal_code,
     lower(party.city) as city,
     lower(party.region) as region,
     party.country,
     coalesce(party.company_core, party.company_key) as employer
-from party
-join address on party.record_number = address.record_number
-join number on party.record_number = number.record_number
+from numbered as party
 left join given_name on party.given_key = given_name.given_key
-left join email_use on party.own_email = email_use.own_email
-left join phone_use as first_use on number.phone_1 = first_use.number
-left join phone_use as second_use on number.phone_2 = second_use.number
+left join shared_email on party.own_email = shared_email.own_email
+left join shared_phone as shared_1 on party.phone_1 = shared_1.number
+left join shared_phone as shared_2 on party.phone_2 = shared_2.number

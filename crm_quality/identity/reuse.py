@@ -27,9 +27,9 @@ class Reuse:
 def find_unchanged(
     con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, everything_else: str, incremental: bool
 ) -> Reuse:
-    """Create {schema}.unchanged, changed and known_pair; add the records to identity.record_state.
+    """Create {schema}.unchanged and changed; add the records to identity.record_state.
 
-    A record's fingerprint covers all that its pairs depend on: its row of `table`, the values it is not blocked by
+    A record's fingerprint covers its source key and all that its pairs depend on: its row of `table`, the values it is not blocked by
     ({schema}.left_out), and `everything_else`. Two records with the fingerprints of last night have last night's
     score, or are still no candidates. A value that became too frequent to block by changes the fingerprints of
     all who share it.
@@ -43,28 +43,20 @@ def find_unchanged(
         f"""
         create or replace table {schema}.fingerprint as
         select input.record_number,
-            hash({literal(everything_else)}, left_out.keys, {", ".join(f"input.{column}" for column in columns)})
+            hash(record.source_key, {literal(everything_else)}, left_out.keys, {", ".join(f"input.{column}" for column in columns)})
                 as fingerprint
         from {table} as input
+        join identity.record as record using (record_number)
         left join {schema}.left_out as left_out using (record_number)
         """
     )
-    con.execute(
-        f"""
-        insert into identity.record_state
-        select source_system, source_object, source_id, record_number, fingerprint
-        from {schema}.fingerprint join identity.record using (record_number)
-        """
-    )
+    con.execute(f"insert into identity.record_state from {schema}.fingerprint")
     con.execute(
         f"""
         create or replace table {schema}.unchanged as
         select fingerprint.record_number, before.record_number as number_before
         from previous.record_state as before
         join {schema}.fingerprint as fingerprint using (fingerprint)
-        join identity.record as record
-            on record.record_number = fingerprint.record_number and record.source_id = before.source_id
-            and record.source_object = before.source_object and record.source_system = before.source_system
         where {str(incremental).lower()}
         """
     )
@@ -78,15 +70,12 @@ def find_unchanged(
     if changed > MOST_CHANGED * (changed + unchanged):
         con.execute(f"delete from {schema}.unchanged")
         unchanged = 0
-    _read_known_pairs(con, schema)
     return Reuse(int(unchanged))
 
 
-def _read_known_pairs(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """{schema}.known_pair: last night's scores of pairs of unchanged records, as the model gave them."""
-    con.execute(
-        f"""
-        create or replace table {schema}.known_pair as
+def _known_pairs(schema: str) -> str:
+    """Query of last night's scores of pairs of unchanged records, as the model gave them."""
+    return f"""
         select
             l.record_number as record_number_l,
             r.record_number as record_number_r,
@@ -98,25 +87,32 @@ def _read_known_pairs(con: duckdb.DuckDBPyConnection, schema: str) -> None:
         join {schema}.unchanged as l on l.number_before = pair.record_number_l
         join {schema}.unchanged as r on r.number_before = pair.record_number_r
         where pair.model is not null or not starts_with(pair.match_key, 'certain')
-        """
-    )
+    """
 
 
 def reuse_candidates(con: duckdb.DuckDBPyConnection, schema: str) -> int:
     """Put the known scores of candidates into {schema}.weighed; returns how many."""
     return _count(
         con,
-        f"insert into {schema}.weighed select * from {schema}.known_pair where match_key <> '{INSIDE}'",
+        f"insert into {schema}.weighed select * from ({_known_pairs(schema)}) where match_key <> '{INSIDE}'",
     )
 
 
 def reuse_inside(con: duckdb.DuckDBPyConnection, schema: str) -> int:
     """Move the pairs of {schema}.inside whose scores are known to {schema}.weighed; returns how many."""
-    known = f"{schema}.known_pair as known join {schema}.inside as inside on inside.join_key_l = known.record_number_l and inside.join_key_r = known.record_number_r"
-    reused = _count(con, f"insert into {schema}.weighed select known.* from {known}")
+    reused = _count(
+        con,
+        f"""
+        insert into {schema}.weighed
+        select known.*
+        from ({_known_pairs(schema)}) as known
+        join {schema}.inside as inside
+            on inside.join_key_l = known.record_number_l and inside.join_key_r = known.record_number_r
+        """,
+    )
     con.execute(
         f"delete from {schema}.inside where (join_key_l, join_key_r) in"
-        f" (select (record_number_l, record_number_r) from {schema}.known_pair)"
+        f" (select (record_number_l, record_number_r) from {schema}.weighed)"
     )
     return reused
 

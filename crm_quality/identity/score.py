@@ -25,14 +25,15 @@ def score_candidates(
     `frequencies` is a table expression (column_name, value, frequency) of stored term frequencies. Pairs below `least_weight` are dropped. Columns: match_weight, match_probability, record_number_l, record_number_r,
     gamma_<comparison>, mw_<comparison>, mw_tf_adj_<comparison>, match_key.
     """
-    api = splink_api(con, schema)
-    linker = new_linker(api, table, settings | {"additional_columns_to_retain": list(kind.weighed_by)})
-    for column in rarity_columns(settings):
-        lookup = _frequency_lookup(con, table, schema, column, frequencies)
-        linker.table_management.register_term_frequency_lookup(register(api, lookup), column)
-    linker.table_management.register_blocked_pairs_for_predict(register(api, candidates))
+    con.execute(f"create or replace table {schema}.frequency as from {frequencies}")
+    lookups = {column: _frequency_lookup(con, table, schema, column) for column in rarity_columns(settings)}
+    with splink_api(con, schema) as api:
+        linker = new_linker(api, table, settings | {"additional_columns_to_retain": list(kind.weighed_by)})
+        for column, lookup in lookups.items():
+            linker.table_management.register_term_frequency_lookup(register(api, lookup), column)
+        linker.table_management.register_blocked_pairs_for_predict(register(api, candidates))
+        prediction = linker.inference.predict(threshold_match_weight=least_weight, warning_mode="never").physical_name
     scored = f"{schema}.scored_{kind.party_type}_{candidates}"
-    prediction = linker.inference.predict(threshold_match_weight=least_weight, warning_mode="never").physical_name
     con.execute(f"drop table if exists {scored}")
     con.execute(f"alter table {schema}.{prediction} rename to {scored.split('.')[1]}")
     return scored
@@ -43,14 +44,14 @@ def rarity_columns(settings: dict[str, Any]) -> list[str]:
     return list(_level_shares(settings))
 
 
-def _frequency_lookup(con: duckdb.DuckDBPyConnection, table: str, schema: str, column: str, frequencies: str) -> str:
+def _frequency_lookup(con: duckdb.DuckDBPyConnection, table: str, schema: str, column: str) -> str:
     """Stored frequencies for the values at hand; any other value is as rare as the row without value says."""
     lookup = f"{schema}.frequency_{column}"
     con.execute(
         f"""
         create or replace table {lookup} as
-        with stored as (select value, frequency from {frequencies} where column_name = '{column}' and value is not null),
-        once as (select frequency from {frequencies} where column_name = '{column}' and value is null)
+        with stored as (select value, frequency from {schema}.frequency where column_name = '{column}' and value is not null),
+        once as (select frequency from {schema}.frequency where column_name = '{column}' and value is null)
         select present.{column}, coalesce(stored.frequency, (select frequency from once)) as tf_{column}
         from (select distinct {column} from {table} where {column} is not null) as present
         left join stored on present.{column} = stored.value

@@ -22,15 +22,15 @@ SCHEMA = "identity_work"
 
 @contextmanager
 def workspace(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """A scratch schema for intermediate tables, dropped afterwards; the connection's own schema is restored."""
-    row = con.execute("select current_schema()").fetchone()
-    con.execute(f"drop schema if exists {SCHEMA} cascade")
-    con.execute(f"create schema {SCHEMA}")
+    """A scratch database for intermediate tables, gone afterwards.
+
+    In memory, and spilt where that is short: tables of one use are not worth the compression of a file.
+    """
+    con.execute(f"attach ':memory:' as {SCHEMA}")
     try:
         yield SCHEMA
     finally:
-        con.execute(f"set schema '{row[0] if row else 'main'}'")
-        con.execute(f"drop schema {SCHEMA} cascade")
+        con.execute(f"detach {SCHEMA}")
 
 
 def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, stored: str | None = None) -> str:
@@ -101,15 +101,21 @@ def prepare_input(
     return prepared
 
 
-def splink_api(con: duckdb.DuckDBPyConnection, schema: str) -> Any:
-    """Splink's handle on the connection; its own tables go to the scratch schema."""
+@contextmanager
+def splink_api(con: duckdb.DuckDBPyConnection, schema: str) -> Iterator[Any]:
+    """Splink's handle on the connection, whose current schema is the scratch database meanwhile."""
     from splink import DuckDBAPI
 
-    return DuckDBAPI(con, output_schema=schema)
+    database, own = con.execute("select current_database(), current_schema()").fetchone() or ("", "main")
+    con.execute(f"use {schema}")
+    try:
+        yield DuckDBAPI(con)
+    finally:
+        con.execute(f'use "{database}"."{own}"')
 
 
 def register(api: Any, table: str) -> Any:
-    """Splink reads the columns of a table only under its bare name; the scratch schema is the current one."""
+    """Splink reads the columns of a table only under its bare name; the scratch database is the current one."""
     return api.register(table.rsplit(".", maxsplit=1)[-1])
 
 

@@ -35,10 +35,7 @@ TABLES: dict[str, dict[str, str]] = {
         "event_id": "varchar", "run_id": "varchar", "event": "varchar", "customer_id": "varchar",
         "into_customer_id": "varchar", "happened_at": "timestamp", "event_number": "bigint",
     },
-    "identity.record_state": {
-        "source_system": "varchar", "source_object": "varchar", "source_id": "varchar",
-        "record_number": "bigint", "fingerprint": "ubigint",
-    },
+    "identity.record_state": {"record_number": "bigint", "fingerprint": "ubigint"},
     "identity.pair_run": {
         "run_id": "varchar", "extract_date": "date", "records": "bigint", "unchanged_records": "bigint",
         "reused_pairs": "bigint", "compared_pairs": "bigint", "is_verified": "boolean", "differing_pairs": "bigint",

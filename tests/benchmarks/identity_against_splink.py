@@ -84,14 +84,13 @@ def _splink(con: duckdb.DuckDBPyConnection, models: Path) -> dict[str, float]:
             prepared = time.perf_counter() - start
             build_blocks(con, kind, table, schema, model.plan)
             rules = _keyed_input(con, table, schema)
-            con.execute(f"set schema '{schema}'")
             start = time.perf_counter()
             settings = {**model.settings, "blocking_rules_to_generate_predictions": rules}
-            api = splink_api(con, schema)
-            linker = new_linker(api, f"{schema}.keyed_input", settings)
-            scored = linker.inference.predict(threshold_match_weight=LEAST_WEIGHT)
-            predicted = time.perf_counter()
-            clustered = linker.clustering.cluster_pairwise_predictions_at_threshold(scored, THRESHOLD)
+            with splink_api(con, schema) as api:
+                linker = new_linker(api, f"{schema}.keyed_input", settings)
+                scored = linker.inference.predict(threshold_match_weight=LEAST_WEIGHT)
+                predicted = time.perf_counter()
+                clustered = linker.clustering.cluster_pairwise_predictions_at_threshold(scored, THRESHOLD)
             found["clusters alone"] += time.perf_counter() - predicted
             found["pairs and clusters"] += time.perf_counter() - start + prepared
             for name, count, result in (("pairs", "*", scored), ("customers", "distinct cluster_id", clustered)):

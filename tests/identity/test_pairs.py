@@ -224,7 +224,7 @@ def test_the_review_queue_shows_what_conflicts_hold_apart(con: duckdb.DuckDBPyCo
 
 def test_the_connection_is_left_as_it_was(con: duckdb.DuckDBPyConnection) -> None:
     assert con.execute("select current_schema()").fetchone() == ("main",)
-    leftovers = con.execute("select table_name from duckdb_tables() where schema_name = 'identity_work'").fetchall()
+    leftovers = con.execute("select table_name from duckdb_tables() where database_name = 'identity_work'").fetchall()
     assert leftovers == []
 
 
