@@ -24,15 +24,16 @@ def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     con.execute(
         f"""
         create or replace table {schema}.clean_source as
+        -- Numbers in place of texts: what follows groups every record several times over.
         with twin as (
-            select record_number, concat('o', coalesce(core, company_key)) as key from identity.organisation_feature
+            select record_number, hash('o', coalesce(core, company_key)) as key from identity.organisation_feature
             where coalesce(core, company_key) is not null
             union all
-            select record_number, concat('t', tax_text) from identity.organisation_feature where tax_text is not null
+            select record_number, hash('t', tax_text) from identity.organisation_feature where tax_text is not null
             union all
-            select record_number, concat('n', national_text) from identity.person_feature where national_text is not null
+            select record_number, hash('n', national_text) from identity.person_feature where national_text is not null
             union all
-            select record_number, concat('p', name_key, '|', other)
+            select record_number, hash('p', name_key, other)
             from (
                 select record_number, name_key, unnest([birth_date, email, phone_1, phone_2]) as other
                 from identity.person_feature
@@ -40,8 +41,7 @@ def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             where name_key is not null and other is not null
         ),
         placed as (
-            -- Numbers in place of texts: what follows groups every record several times over.
-            select distinct hash(twin.key) as key, twin.record_number,
+            select distinct twin.key, twin.record_number,
                 hash(record.party_type, record.source_system, record.source_object) as place
             from twin
             join identity.record as record on record.record_number = twin.record_number

@@ -231,12 +231,15 @@ def _mint(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(
             f"""
             insert into id_owner
+            with minted as (
+                select cluster_number, {minted_id("cluster_id", str(attempt))} as customer_id from id_unsettled
+            )
             select cluster_number, customer_id, 'minted'
-            from (select cluster_number, {minted_id("cluster_id", str(attempt))} as customer_id from id_unsettled)
+            from minted
             where customer_id not in (
-                select customer_id from previous.customer_id_event where customer_id is not null
-                union select customer_id from previous.customer_xref
-                union select customer_id from id_owner
+                select customer_id from previous.customer_id_event semi join minted using (customer_id)
+                union all select customer_id from previous.customer_xref semi join minted using (customer_id)
+                union all select customer_id from id_owner semi join minted using (customer_id)
             )
             qualify row_number() over (partition by customer_id order by cluster_number) = 1
             """

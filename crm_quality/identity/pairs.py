@@ -11,12 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
-import numpy as np
 
 from crm_quality.identity.blocking import BlockingPlan, KeyCount, build_blocks, build_candidates, choose_plan
 from crm_quality.identity.certain import MATCH_KEY, add_equal_names, build_certain
 from crm_quality.identity.clean_source import build_clean_sources
-from crm_quality.identity.components import components
 from crm_quality.identity.conflict import build_conflicts
 from crm_quality.identity.explain import weigh
 from crm_quality.identity.features import unit_weight_query
@@ -27,14 +25,15 @@ from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, 
 from crm_quality.identity.objective import BEST_F1, DEFAULT_OBJECTIVE
 from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
-from crm_quality.identity.reuse import CHANGED, INSIDE, Reuse, find_unchanged, reuse_candidates, reuse_inside
+from crm_quality.identity.related import missing_inside, relate
+from crm_quality.identity.reuse import CHANGED, Reuse, find_unchanged, reuse_candidates, reuse_inside
 from crm_quality.identity.roles import Kind
 from crm_quality.identity.score import frequency_query, score_candidates
 from crm_quality.identity.training import Fit, fit, only_names, usable_evidence
 from crm_quality.identity.typical import FEW_RECORDS
 from crm_quality.identity.validate import Comparison, compare_with_last, freeze_sample, halves_disagree, problems
 from crm_quality.identity.waterfall import SQL_TYPE
-from crm_quality.identity.workspace import prepare_input, prepare_records, workspace
+from crm_quality.identity.workspace import prepare_input, prepare_records, record_table, workspace
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +43,6 @@ NOT_PINNED: Mapping[str, str] = {}
 # A pair below this weight (odds of 1 to 64) is kept only if both records hang together otherwise.
 LEAST_WEIGHT = -6.0
 CERTAIN_WEIGHT = 30.0
-# Components larger than this are not completed: their pairs would explode.
-LARGEST_COMPONENT = 60
 
 _PAIR_COLUMNS = f"""
     party_type varchar, record_number_l bigint, record_number_r bigint,
@@ -92,11 +89,16 @@ class KindReport:
 
     party_type: str
     records: int
-    model_version: str | None
-    trained: bool
-    blocking: tuple[KeyCount, ...]
+    model: MatchModel | None = None
+    trained: bool = False
+    blocking: tuple[KeyCount, ...] = ()
     reuse: Reuse = field(default_factory=Reuse)
     not_in_model: tuple[str, ...] = ()
+
+    @property
+    def model_version(self) -> str | None:
+        """The version of the model in use."""
+        return self.model.version if self.model else None
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,6 @@ def build_pairs(
     """
     con.execute(f"create or replace table identity.pair ({_PAIR_COLUMNS})")
     con.execute("create or replace table identity.record_state (record_number bigint, fingerprint ubigint)")
-    reports = []
     build_latin(con)
     with workspace(con) as schema:
         build_certain(con, schema)
@@ -176,18 +177,22 @@ def build_pairs(
             f"create table {schema}.weighed (record_number_l bigint, record_number_r bigint, match_weight double,"
             f" reason varchar, match_key varchar, waterfall {SQL_TYPE})"
         )
-        for kind in KINDS:
-            reports.append(
-                _build_kind(con, kind, schema, models_dir, incremental, pinned.get(kind.party_type), objective)
-            )
-        _relate(con, schema)
+        reports = [
+            _compare_candidates(con, kind, schema, models_dir, incremental, pinned.get(kind.party_type), objective)
+            for kind in KINDS
+        ]
+        relate(con, schema)
+        reports = [
+            _compare_inside(con, kind, report, schema, models_dir, objective)
+            for kind, report in zip(KINDS, reports, strict=True)
+        ]
         build_conflicts(con, schema)
         certain = _store(con, schema)
     (pairs,) = con.execute("select count(*) from identity.pair").fetchone() or (0,)
     return PairReport(tuple(reports), pairs, certain)
 
 
-def _build_kind(
+def _compare_candidates(
     con: duckdb.DuckDBPyConnection,
     kind: Kind,
     schema: str,
@@ -200,7 +205,7 @@ def _build_kind(
     table = prepare_records(con, kind, schema, frequencies_sql(models_dir, model) if model else None)
     records = _records(con, table)
     if records < 2:
-        return KindReport(kind.party_type, records, None, False, ())
+        return KindReport(kind.party_type, records)
     if model and not pinned and model.records < FEW_RECORDS <= records:
         logger.warning("There are enough %ss to learn from now: a match model is fitted.", kind.party_type)
         model = None
@@ -208,20 +213,38 @@ def _build_kind(
     trained = model is None
     model = model or _train_kind(con, kind, prepare_input(con, kind, schema, table), schema, models_dir)
     if model is None:
-        return KindReport(kind.party_type, records, None, False, ())
+        return KindReport(kind.party_type, records)
     not_in_model = _not_in_model(con, kind, table, model)
     counts = build_blocks(con, kind, _compared(con, kind, table, schema), schema, model.plan)
     if kind.party_type == "organisation" and model.comparisons == ["name"]:
         add_equal_names(con, schema)
     reuse = find_unchanged(con, kind, table, schema, _everything_else(model, counts, objective), incremental)
-    build_candidates(con, schema, counts, f"{schema}.{CHANGED}" if reuse.unchanged else None)
-    reused = reuse_candidates(con, schema)
+    build_candidates(con, schema, counts, f"{table}_{CHANGED}" if reuse.unchanged else None)
+    reused = reuse_candidates(con, table, schema)
     compared = _score(con, kind, table, schema, models_dir, model, objective, "candidate")
-    if _missing_inside(con, table, schema):
-        reused += reuse_inside(con, schema)
-        compared += _score(con, kind, table, schema, models_dir, model, objective, "inside")
     reuse = replace(reuse, reused_pairs=reused, compared_pairs=compared)
-    return KindReport(kind.party_type, records, model.version, trained, tuple(counts), reuse, not_in_model)
+    return KindReport(kind.party_type, records, model, trained, tuple(counts), reuse, not_in_model)
+
+
+def _compare_inside(
+    con: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    report: KindReport,
+    schema: str,
+    models_dir: Path,
+    objective: str | float,
+) -> KindReport:
+    """Score what blocking or the weight limit left out of the components; returns the report with these pairs, too."""
+    table = record_table(kind, schema)
+    if report.model is None or not missing_inside(con, table, schema):
+        return report
+    reused = reuse_inside(con, table, schema)
+    compared = _score(con, kind, table, schema, models_dir, report.model, objective, "inside")
+    pairs = {
+        "reused_pairs": report.reuse.reused_pairs + reused,
+        "compared_pairs": report.reuse.compared_pairs + compared,
+    }
+    return replace(report, reuse=replace(report.reuse, **pairs))
 
 
 def _not_in_model(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, model: MatchModel) -> tuple[str, ...]:
@@ -339,71 +362,6 @@ def _compared(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: st
 def _records(con: duckdb.DuckDBPyConnection, table: str) -> int:
     row = con.execute(f"select count(*) from {table}").fetchone()
     return int(row[0]) if row else 0
-
-
-def _missing_inside(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> int:
-    """Fill {schema}.inside with the pairs inside components that blocking or the weight limit left out."""
-    _relate(con, schema)
-    con.execute(
-        f"""
-        create or replace table {schema}.inside as
-        select record_number_l as join_key_l, record_number_r as join_key_r, '{INSIDE}' as match_key
-        from {schema}.related
-        where match_weight is null
-            and record_number_l in (select record_number from {table})
-            and record_number_r in (select record_number from {table})
-        """
-    )
-    return _records(con, f"{schema}.inside")
-
-
-def _relate(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """Create {schema}.related: all pairs inside components (match_weight NULL where unscored).
-
-    Of a component too large to list all pairs, only those that are scored or certain.
-    """
-    import pyarrow as pa
-
-    edges = con.execute(
-        f"select record_number_l as l, record_number_r as r from {schema}.weighed where match_weight >= 0"
-        f" union all select record_number_l, record_number_r from {schema}.certain"
-    ).fetchnumpy()
-    (size,) = con.execute("select coalesce(max(record_number), 0) + 1 from identity.record").fetchone() or (1,)
-    label = components(int(size), np.asarray(edges["l"]), np.asarray(edges["r"]))
-    counts = np.bincount(label, minlength=int(size))
-    member = np.flatnonzero(counts[label] > 1)
-    con.register(
-        "component_in",
-        pa.table({"record_number": member, "component": label[member], "records": counts[label[member]]}),
-    )
-    con.execute(f"create or replace table {schema}.component as select * from component_in")
-    con.unregister("component_in")
-    con.execute(
-        f"""
-        create or replace table {schema}.related as
-        with known as (
-            select record_number_l, record_number_r, match_weight from {schema}.weighed
-        ),
-        listed as (
-            select l.record_number as record_number_l, r.record_number as record_number_r
-            from {schema}.component as l
-            join {schema}.component as r on l.component = r.component and l.record_number < r.record_number
-            where l.records <= {LARGEST_COMPONENT}
-            union
-            select l.record_number, r.record_number
-            from (
-                select record_number_l, record_number_r from known
-                union select record_number_l, record_number_r from {schema}.certain
-            ) as edge
-            join {schema}.component as l on l.record_number = edge.record_number_l
-            join {schema}.component as r on r.record_number = edge.record_number_r
-            where l.component = r.component
-        )
-        select listed.*, known.match_weight
-        from listed
-        left join known using (record_number_l, record_number_r)
-        """
-    )
 
 
 def _store(con: duckdb.DuckDBPyConnection, schema: str) -> int:

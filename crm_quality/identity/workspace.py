@@ -33,12 +33,17 @@ def workspace(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
         con.execute(f"detach {SCHEMA}")
 
 
+def record_table(kind: Kind, schema: str) -> str:
+    """The name of the table that `prepare_records` makes."""
+    return f"{schema}.{kind.party_type}"
+
+
 def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, stored: str | None = None) -> str:
     """Create {schema}.<party type>: the features with comparable addresses and formal names, and the clean source. Returns its name.
 
     `stored`: the table expression of a model's frequencies, which weigh the words of names.
     """
-    table = f"{schema}.{kind.party_type}"
+    table = record_table(kind, schema)
     formal, formal_join = "", ""
     if kind.party_type == "person":
         build_formal_names(con, schema)

@@ -107,7 +107,10 @@ def _night(con: duckdb.DuckDBPyConnection, models: Path, *, incremental: bool) -
 
 def _measure(mode: str, folder: Path) -> None:
     """The second night, in this process: prints JSON."""
-    import splink  # noqa: F401  a run imports it while it reads files
+    # A run imports them for other steps, while it reads files.
+    import pandas  # noqa: F401
+    import scipy.sparse.csgraph  # noqa: F401
+    import splink  # noqa: F401
 
     with _open(folder) as con:
         con.execute(f"attach '{folder / 'published.duckdb'}' as published (read_only)")
