@@ -32,7 +32,6 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             record.record_number,
             record.party_type,
             clean.clean_source,
-            party.name_key,
             case when party.tax_id_problem is null then party.tax_id end as tax_id,
             case when party.national_id_problem is null then party.national_id end as national_id,
             regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g') as national_text,
@@ -41,8 +40,8 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             party.email,
             lower(party.street) as street,
             coalesce(party.company_is_branch, false) as is_branch,
-            {_REGION} as region_word,
-            {_BRANCH} as branch_words
+            case when record.party_type = 'organisation' then {_REGION} end as region_word,
+            case when record.party_type = 'organisation' then {_BRANCH} end as branch_words
         from core.party as party
         join identity.record as record using (source_system, source_object, source_id)
         left join {schema}.clean_source as clean on clean.record_number = record.record_number

@@ -23,12 +23,13 @@ def build_formal_names(con: duckdb.DuckDBPyConnection, schema: str) -> None:
         with word as (
             select name_key, unnest(string_split(name_key, ' ')) as word
             from (select distinct name_key from identity.person_feature where name_key is not null)
-        )
+        ),
+        informal as (select distinct name_key from word join nickname_in using (word))
         select name_key, string_agg(coalesce(formal, word), ' ' order by coalesce(formal, word)) as formal_key
         from word
+        join informal using (name_key)
         left join nickname_in using (word)
         group by name_key
-        having count(formal) > 0
         """
     )
     con.unregister("nickname_in")

@@ -51,17 +51,14 @@ class Fit:
 
 def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> list[Evidence]:
     """The comparisons whose columns are filled in enough records to say something, and not constant."""
-    usable = []
+    conditions = []
     for evidence in kind.evidence:
         columns = sorted(set(re.findall(r"(\w+)\{\}", evidence.present)))
-        distinct = ", ".join(f"count(distinct {column})" for column in columns)
-        filled, values = con.execute(
-            f"select count(*) filter ({evidence.present.replace('{}', '')}) / greatest(count(*), 1),"
-            f" greatest({distinct}, 0) from {table}"
-        ).fetchone() or (0, 0)
-        if filled >= LEAST_FILLED and values >= 2:
-            usable.append(evidence)
-    return usable
+        varies = " or ".join(f"coalesce(min({column}) < max({column}), false)" for column in columns)
+        filled = f"count(*) filter ({evidence.present.replace('{}', '')})"
+        conditions.append(f"{filled} >= {LEAST_FILLED} * greatest(count(*), 1) and ({varies})")
+    usable = con.execute(f"select {', '.join(conditions)} from {table}").fetchone() or ()
+    return [evidence for evidence, is_usable in zip(kind.evidence, usable, strict=True) if is_usable]
 
 
 def only_names(evidence: list[Evidence]) -> bool:
