@@ -170,20 +170,28 @@ def _build_clusters_to_review(con: duckdb.DuckDBPyConnection, most_open: int) ->
         with inside as (
             select left_customer as customer_id,
                 count(*) filter (match_weight >= 0) as links,
-                count(*) filter (match_weight < 0) as against,
-                count(conflict) as conflicts,
-                string_agg(distinct conflict, ', ' order by conflict) as conflict_reasons
+                count(*) filter (match_weight < 0) as against
             from review_pair
             where left_customer = right_customer
             group by left_customer
         ),
+        conflicting as (
+            select left_customer as customer_id,
+                count(*) as conflicts,
+                string_agg(distinct conflict, ', ' order by conflict) as conflict_reasons
+            from review_pair
+            where left_customer = right_customer and conflict is not null
+            group by left_customer
+        ),
         measured as (
             select
-                size.customer_id, size.records, size.documents, inside.conflicts, inside.conflict_reasons, inside.against,
+                size.customer_id, size.records, size.documents,
+                coalesce(conflicting.conflicts, 0) as conflicts, conflicting.conflict_reasons, inside.against,
                 round(inside.links / (size.records * (size.records - 1) / 2), 4) as density,
                 bridge.records as bridged
             from customer_size as size
             join inside using (customer_id)
+            left join conflicting using (customer_id)
             left join bridge using (customer_id)
             where size.records >= 3
         )
