@@ -57,8 +57,8 @@ def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> l
         varies = " or ".join(f"coalesce(min({column}) < max({column}), false)" for column in columns)
         filled = f"count(*) filter ({evidence.present.replace('{}', '')})"
         conditions.append(f"{filled} >= {LEAST_FILLED} * greatest(count(*), 1) and ({varies})")
-    usable = con.execute(f"select {', '.join(conditions)} from {table}").fetchone() or ()
-    return [evidence for evidence, is_usable in zip(kind.evidence, usable, strict=True) if is_usable]
+    usable = con.execute(f"select {', '.join(conditions)} from {table}").fetchone() if conditions else ()
+    return [evidence for evidence, is_usable in zip(kind.evidence, usable or (), strict=True) if is_usable]
 
 
 def only_names(evidence: list[Evidence]) -> bool:
