@@ -67,6 +67,11 @@ def _spelt_alike(letters: int) -> str:
     )
 
 
+# D S M and DSM, Sea World and Seaworld; the first letters are there because they are cheap.
+_SPACED_OTHERWISE = (
+    f"(left(company_key_l, 1) = left(company_key_r, 1) and {_SPELT.format('l')} = {_SPELT.format('r')})"
+)
+
 _COMPANY_NAME = Evidence(
     name="name",
     present="coalesce(core{}, company_key{}) is not null",
@@ -74,7 +79,7 @@ _COMPANY_NAME = Evidence(
     levels=(
         Level("core_l = core_r", "same company name", "core"),
         Level(
-            f"company_key_l = company_key_r or {_COSINE} >= 0.9 or {_spelt_alike(12)}",
+            f"{_SPACED_OTHERWISE} or {_COSINE} >= 0.9 or {_spelt_alike(12)}",
             "nearly the same company name",
         ),
         Level(
@@ -113,7 +118,7 @@ ORGANISATION = Kind(
         Key("tax id", ("tax_text",)),
         Key("e-mail", ("email",)),
         Key("company name", ("core",)),
-        Key("company name in Latin letters", ("company_key",)),
+        Key("company name in Latin letters", ("replace(company_key, ' ', '')",)),
         Key("web domain", ("domain",)),
         Key("address", ("address",)),
         Key("beginning of the name", ("left(company_key, 7)",)),

@@ -348,12 +348,14 @@ def test_where_companies_have_nothing_but_names_equal_names_are_one(tmp_path: Pa
     assert together(con, *(f"often{number}" for number in range(150)))
 
 
-def test_a_slip_in_a_word_of_a_company_name_counts_as_the_word_and_another_word_does_not(tmp_path: Path) -> None:
+def test_a_slip_in_a_word_of_a_company_name_and_a_space_count_little_and_another_word_counts(tmp_path: Path) -> None:
     trades = ["works", "trading", "logistics", "energy"]
     parties = [company(f"{brand}{trade}", f"{brand} {trade}") for brand in _BRANDS for trade in trades]
     parties += [company("right", "kaleidoscope logistics"), company("slip", "kaliedoscope logistics")]
     parties += [company("other", "periscope logistics")]
+    parties += [company("spaced", "d s m"), company("unspaced", "dsm")]
     con = warehouse(parties)
     _, report = run_pairs_and_clusters(con, tmp_path, "best_f1")
     assert together(con, "right", "slip")
-    assert report.clusters == len(parties) - 1
+    assert together(con, "spaced", "unspaced")
+    assert report.clusters == len(parties) - 2
