@@ -68,9 +68,7 @@ def _spelt_alike(letters: int) -> str:
 
 
 # D S M and DSM, Sea World and Seaworld; the first letters are there because they are cheap.
-_SPACED_OTHERWISE = (
-    f"(left(company_key_l, 1) = left(company_key_r, 1) and {_SPELT.format('l')} = {_SPELT.format('r')})"
-)
+_SPACED_OTHERWISE = f"(left(company_key_l, 1) = left(company_key_r, 1) and {_SPELT.format('l')} = {_SPELT.format('r')})"
 
 _COMPANY_NAME = Evidence(
     name="name",
