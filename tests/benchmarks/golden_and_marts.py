@@ -1,9 +1,11 @@
 """How long golden and marts take, and how much memory, on the warehouse of a run or on many copies of it.
 
-    python tests/benchmarks/golden_and_marts.py PROJECT [COPIES]
+    python tests/benchmarks/golden_and_marts.py PROJECT [COPIES [MORE_ORDERS]]
 
 PROJECT is the folder of a finished run; its warehouse is copied, never changed. Every copy beyond the first has keys
-and customers of its own, so ten copies of 100,000 parties are 1,000,000. Not part of the tests.
+and customers of its own, so ten copies of 100,000 parties are 1,000,000. MORE_ORDERS copies of the orders, with their
+lines, invoices and payments, are bought by the customers that there are: the same parties with more lines. Not part of
+the tests.
 """
 
 import os
@@ -28,9 +30,10 @@ from crm_quality.sql_model import load_models
 
 LAYERS = ("golden", "marts")
 COPIED = ("core", "identity", "quality")
+ORDERS = ("sales_order", "order_line", "invoice", "payment")
 
 
-def main(folder: Path, copies: int, scratch: Path) -> None:
+def main(folder: Path, copies: int, more_orders: int, scratch: Path) -> None:
     """Copy the warehouse, multiply it, and build both layers table by table."""
     project = open_project(folder)
     file = scratch / "warehouse.duckdb"
@@ -40,7 +43,7 @@ def main(folder: Path, copies: int, scratch: Path) -> None:
         con.execute(f"set temp_directory = '{scratch}'")
         con.execute("set TimeZone = 'UTC'")
         empty_previous(con)
-        multiply(con, copies)
+        multiply(con, copies, more_orders)
     with duckdb.connect(str(file), config={"memory_limit": settings.memory_limit, "threads": settings.threads}) as con:
         con.execute(f"set temp_directory = '{scratch}'")
         con.execute("set TimeZone = 'UTC'")
@@ -62,22 +65,29 @@ def empty_previous(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"create view previous.{name.split('.')[1]} as select {chosen} where false")
 
 
-def multiply(con: duckdb.DuckDBPyConnection, copies: int) -> None:
-    """Add copies of every table, with keys of their own."""
-    if copies == 1:
-        return
+def multiply(con: duckdb.DuckDBPyConnection, copies: int, more_orders: int) -> None:
+    """Add copies of every table, with keys of their own, and then orders of customers that are there."""
     tables = con.execute(
         "select schema_name, table_name from duckdb_tables() where schema_name in (select unnest(?))", [list(COPIED)]
     ).fetchall()
     for schema, table in tables:
         columns = [name for name, *_ in con.execute(f"describe {schema}.{table}").fetchall()]
         keys = [name for name in columns if name.endswith(("source_id", "customer_id", "event_id"))]
-        if keys:
-            renamed = ", ".join(f"{name} || '~' || copy as {name}" for name in keys)
+        if not keys:
+            continue
+        renamed = {name: f"{name} || '~' || copy" for name in keys}
+        ranges = [(1, copies, renamed)]
+        if table in ORDERS:
+            buyer = {"party_source_id": f"party_source_id || coalesce('~' || nullif(copy - {copies}, 0), '')"}
+            ranges.append((copies, copies + more_orders, renamed | {key: buyer[key] for key in keys if key in buyer}))
+        con.execute(f"create temp table original as from {schema}.{table}")
+        for first, end, replaced in ranges:
+            replacements = ", ".join(f"{value} as {name}" for name, value in replaced.items())
             con.execute(
-                f"insert into {schema}.{table} select data.* replace ({renamed}) from {schema}.{table} as data "
-                f"cross join range(1, {copies}) as copies (copy)"
+                f"insert into {schema}.{table} select original.* replace ({replacements}) from original "
+                f"cross join range({first}, {end}) as copies (copy)"
             )
+        con.execute("drop table original")
     con.execute("checkpoint")
 
 
@@ -99,14 +109,16 @@ def build(run: OpenRun) -> tuple[float, float]:
         name for name, (reads, _) in steps.items() if name not in done and reads & set(steps) <= done
     ):
         for name in ready:
-            before = time.perf_counter()
+            before = time.perf_counter(), time.process_time()
             steps[name][1]()
+            seconds, cpu_seconds = time.perf_counter() - before[0], time.process_time() - before[1]
             rows = run.con.sql(f"select count(*) from {name}").fetchone()[0]
-            print(f"{name:32} {rows:>12,} rows {time.perf_counter() - before:8.2f} s", flush=True)
+            print(f"{name:32} {rows:>12,} rows {seconds:8.2f} s {cpu_seconds:8.2f} s of CPU", flush=True)
             done.add(name)
     return time.perf_counter() - started, time.process_time() - cpu
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch_folder:
-        main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1, Path(scratch_folder))
+        copies, more_orders = (*map(int, sys.argv[2:]), 1, 0)[: len(sys.argv[2:]) or 2]
+        main(Path(sys.argv[1]), copies, more_orders, Path(scratch_folder))
