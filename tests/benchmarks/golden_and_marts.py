@@ -120,5 +120,5 @@ def build(run: OpenRun) -> tuple[float, float]:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch_folder:
-        copies, more_orders = (*map(int, sys.argv[2:]), 1, 0)[: len(sys.argv[2:]) or 2]
+        copies, more_orders = [int(number) for number in sys.argv[2:]] + [1, 0][len(sys.argv) - 2 :]
         main(Path(sys.argv[1]), copies, more_orders, Path(scratch_folder))
