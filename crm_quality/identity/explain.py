@@ -65,8 +65,8 @@ def weigh(kind: Kind, model: MatchModel, scored: str, *, shared_mobiles: float, 
         from (
             select *, round({weight}, 4) as final_weight
             from (
-                select * replace (match_weight + {_moved(evidence)} - {_namesakes(evidence, model.namesakes)} as match_weight)
-                from {scored}
+                select * replace (match_weight + {_moved(evidence)} - namesake_bits as match_weight)
+                from (select *, {_namesakes(evidence, model.namesakes)} as namesake_bits from {scored})
             )
         )
     """

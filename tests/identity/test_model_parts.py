@@ -45,6 +45,19 @@ def test_a_household_is_not_taken_for_a_match() -> None:
     assert found.matches == pytest.approx(200, abs=10)
 
 
+def test_many_namesakes_of_one_town_are_not_taken_for_matches() -> None:
+    # Name, town, tax id, phone: 100 matches agree on nearly all, 3,000 namesakes on name and town alone.
+    patterns = np.array([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 1, 1]])
+    pairs = np.array([90.0, 10.0, 3_000.0, 500.0, 2_000.0, 90_000.0])
+    columns = [Column(np.array([u, 1 - u]), is_shared=False, is_namesake=u > 1e-5) for u in (1e-4, 0.02, 1e-6, 1e-6)]
+    found = estimate(Patterns(patterns, pairs, [2] * 4), columns)
+    assert found.matches == pytest.approx(100, abs=5)
+    assert found.namesakes > 3_000
+    assert found.m[2][0] > 0.9
+    alone = [Column(column.u, is_shared=False, is_namesake=False) for column in columns]
+    assert estimate(Patterns(patterns, pairs, [2] * 4), alone).matches > 1_000  # what it would be without the class
+
+
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=6))
 def test_weights_are_made_to_fall_with_similarity(weights: list[float]) -> None:
     found = falling(np.array(weights), np.ones(len(weights)))
