@@ -94,9 +94,9 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
         f" where hash(join_key_l * 1000003 + join_key_r + {SEED}) % 1000000 < {int(share * 1_000_000)}"
     )
     compared = _patterns(con, table, evidence, chosen)
-    namesakes_share = _namesakes_share(kind, evidence)
+    shared_by_namesakes = namesakes_share(kind, evidence)
     columns = [
-        Column(shares, item.is_shared, item.name in namesakes_share, item.kin_level)
+        Column(shares, item.is_shared, item.name in shared_by_namesakes, item.kin_level)
         for item, shares in zip(evidence, strangers.shares(), strict=True)
     ]
     mixture = estimate(compared, columns)
@@ -110,27 +110,31 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     return Fit(
         settings,
         {"matches": round(mixture.matches / share), "iterations": mixture.iterations},
-        _namesakes(namesakes_share, settings, mixture, mixture.namesakes / share / possible_pairs),
+        _namesakes(shared_by_namesakes, settings, mixture, mixture.namesakes / share / possible_pairs),
     )
 
 
-def _namesakes_share(kind: Kind, evidence: list[Evidence]) -> tuple[str, ...]:
-    """In what namesakes agree; nothing where there is nothing else that would tell them from matches."""
-    return () if all(item.name in kind.namesakes_share for item in evidence) else kind.namesakes_share
+def namesakes_share(kind: Kind, evidence: list[Evidence]) -> tuple[str, ...]:
+    """In what namesakes agree; nothing where there is nothing else that would tell them from matches.
+
+    Nor where what should follow from the name is not known: with the name alone, the class draws in matches.
+    """
+    shared = tuple(item.name for item in evidence if item.name in kind.namesakes_share)
+    return () if len(shared) == len(evidence) or len(shared) < min(2, len(kind.namesakes_share)) else shared
 
 
 def _namesakes(
-    namesakes_share: tuple[str, ...], settings: dict[str, Any], mixture: Mixture, prior: float
+    shared: tuple[str, ...], settings: dict[str, Any], mixture: Mixture, prior: float
 ) -> dict[str, list[float]]:
     """See `Fit`; nothing where namesakes share one comparison alone, which cannot depend on others.
 
     The bits start from those of the match, so that the share among strangers falls out of the comparison.
     """
-    if len(namesakes_share) < 2:
+    if len(shared) < 2:
         return {}
     bits = {BEFORE: [_shortened(log2(prior))]}
     for comparison, matches, namesakes in zip(settings["comparisons"], mixture.m, mixture.namesake_shares, strict=True):
-        if comparison["output_column_name"] in namesakes_share:
+        if comparison["output_column_name"] in shared:
             levels = [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
             bits[comparison["output_column_name"]] = [
                 _shortened(log2(level["m_probability"] / level["u_probability"] * namesake / match))

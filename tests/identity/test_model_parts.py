@@ -13,8 +13,9 @@ from crm_quality.identity.blocking import BlockingPlan, build_blocks, build_cand
 from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.latin import build_latin
 from crm_quality.identity.mixture import Column, Patterns, estimate
+from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
-from crm_quality.identity.training import Fit, falling
+from crm_quality.identity.training import Fit, falling, namesakes_share
 from crm_quality.identity.workspace import prepare_records
 from crm_quality.standardise.address import comparable_address, latin_place
 from tests.identity.scenario import person, warehouse
@@ -56,6 +57,20 @@ def test_many_namesakes_of_one_town_are_not_taken_for_matches() -> None:
     assert found.m[2][0] > 0.9
     alone = [Column(column.u, is_shared=False, is_namesake=False) for column in columns]
     assert estimate(Patterns(patterns, pairs, [2] * 4), alone).matches > 1_000  # what it would be without the class
+
+
+@pytest.mark.parametrize(
+    ("compared", "shared"),
+    [
+        ({"name", "place", "phone"}, ("name", "place")),
+        ({"name", "place"}, ()),  # nothing tells namesakes from matches
+        ({"name", "phone"}, ()),  # nothing is known of what follows from the name
+    ],
+)
+def test_namesakes_are_told_by_what_follows_from_the_name_and_what_does_not(
+    compared: set[str], shared: tuple[str, ...]
+) -> None:
+    assert namesakes_share(ORGANISATION, [item for item in ORGANISATION.evidence if item.name in compared]) == shared
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=6))
