@@ -19,8 +19,9 @@ from crm_quality.identity.training import Fit
 class MatchModel:
     """A trained model of one party type: Splink's settings, the blocking plan, and what its training saw.
 
-    `term_frequency_file` holds (column_name, value, frequency) of the values that several records share; the row
-    without a value is for all others. `namesakes`: see `Fit`.
+    `term_frequency_file` holds (column_name, value, frequency) of the values that several records share, of all words
+    of company names, and of all names of persons where nothing else is known; the row without a value is for all others.
+    `namesakes`: see `Fit`.
     """
 
     party_type: str
