@@ -104,6 +104,7 @@ _COMMENTS = {
         "What a customer is worth: BG/NBD and Gamma-Gamma on the purchases in the customer's main currency. "
         "Customers with orders only; marts.purchase_model holds the models.",
         {
+            "customer_id": "the customer",
             "as_of_date": "extract date of the run",
             "frequency": "repeat purchases; all orders of one day are one purchase",
             "recency_days": "days from the first to the last purchase",
