@@ -157,10 +157,13 @@ def _rows_that_hold(
 
 
 def rewrite(file: Path, target: Path) -> None:
-    """Copy a database to a new file: what was deleted stays in the free blocks of the old one."""
+    """Copy a database to a new file of the same format: what was deleted stays in the free blocks of the old one."""
     target.unlink(missing_ok=True)
     with duckdb.connect() as con:
         con.execute(f"attach {literal(str(file))} as origin (read_only)")
-        con.execute(f"attach {literal(str(target))} as target")
+        (version,) = con.execute(
+            "select rtrim(tags['storage_version'], '+') from duckdb_databases() where database_name = 'origin'"
+        ).fetchone() or ("",)
+        con.execute(f"attach {literal(str(target))} as target (storage_version {literal(version)})")
         con.execute("copy from database origin to target")
         con.execute("checkpoint target")

@@ -14,6 +14,8 @@ from crm_quality.warehouse import literal, scalar, transaction
 # What readers get. Raw text, lookups and the workings of a run stay in the warehouse.
 SCHEMAS = ("core", "identity", "golden", "marts", "quality")
 META_TABLES = ("run", "source", "step", "decision")
+# Readers' tools bring a DuckDB of their own, often an older one than ours.
+READABLE_SINCE = "v1.0.0"
 
 
 def refuse_if_doubtful(con: duckdb.DuckDBPyConnection, run_id: str, steps: list[str]) -> None:
@@ -119,7 +121,7 @@ def published_tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 def _write(con: duckdb.DuckDBPyConnection, target: Path, run_id: str) -> dict[str, int]:
     """Copy the tables with their comments; returns rows by table."""
     rows = {}
-    con.execute(f"attach {literal(str(target))} as target")
+    con.execute(f"attach {literal(str(target))} as target (storage_version '{READABLE_SINCE}')")
     try:
         # Two transactions that go straight into the file: a commit for each of several hundred tables and comments, or
         # a log of the whole copy before it, takes longer than the copy; and a table that is commented on before it is

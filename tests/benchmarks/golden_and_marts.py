@@ -10,7 +10,6 @@ the tests.
 
 import os
 import resource
-import shutil
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from crm_quality.project import open_project
 from crm_quality.publish.previous import TABLES
 from crm_quality.run import Run
 from crm_quality.sql_model import load_models
+from crm_quality.warehouse import STORAGE_VERSION
 
 LAYERS = ("golden", "marts")
 COPIED = ("core", "identity", "quality")
@@ -36,16 +36,26 @@ ORDERS = ("sales_order", "order_line", "invoice", "payment")
 def main(folder: Path, copies: int, more_orders: int, scratch: Path) -> None:
     """Copy the warehouse, multiply it, and build both layers table by table."""
     project = open_project(folder)
-    file = scratch / "warehouse.duckdb"
-    shutil.copy(project.warehouse, file)
     settings = project.settings
-    with duckdb.connect(str(file), config={"memory_limit": settings.memory_limit, "threads": settings.threads}) as con:
-        con.execute(f"set temp_directory = '{scratch}'")
+    config = {
+        "memory_limit": settings.memory_limit,
+        "threads": settings.threads,
+        "temp_directory": str(scratch),
+        "storage_compatibility_version": STORAGE_VERSION,
+    }
+    with duckdb.connect(str(scratch / "warehouse.duckdb"), config=config) as con:
+        con.execute(f"attach '{project.warehouse}' as source (read_only)")
+        for schema, table in con.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = 'source'"
+        ).fetchall():
+            con.execute(
+                f"create schema if not exists {schema}; create table {schema}.{table} as from source.{schema}.{table}"
+            )
+        con.execute("detach source")
         con.execute("set TimeZone = 'UTC'")
         empty_previous(con)
         multiply(con, copies, more_orders)
-    with duckdb.connect(str(file), config={"memory_limit": settings.memory_limit, "threads": settings.threads}) as con:
-        con.execute(f"set temp_directory = '{scratch}'")
+    with duckdb.connect(str(scratch / "warehouse.duckdb"), config=config) as con:
         con.execute("set TimeZone = 'UTC'")
         parties, lines = con.sql(
             "select (select count(*) from core.party), (select count(*) from core.order_line)"

@@ -31,15 +31,17 @@ from crm_quality.identity.latin import build_latin
 from crm_quality.identity.model import frequencies_sql, load_model
 from crm_quality.identity.pairs import KINDS, LEAST_WEIGHT, build_pairs, train
 from crm_quality.identity.workspace import new_linker, prepare_input, prepare_records, splink_api, workspace
+from crm_quality.warehouse import STORAGE_VERSION
 from tests.benchmarks.more_parties import multiply
 from tests.identity.scenario import create_empty_tables
 
+CONFIG = {"threads": os.cpu_count() or 2, "storage_compatibility_version": STORAGE_VERSION}
 THRESHOLD = 0.99
 
 
 def _open(project: Path, scratch: Path, copies: int) -> duckdb.DuckDBPyConnection:
     """A database of its own, on disk as in a run, with the parties of the project's warehouse."""
-    con = duckdb.connect(str(scratch / "benchmark.duckdb"), config={"threads": os.cpu_count() or 2})
+    con = duckdb.connect(str(scratch / "benchmark.duckdb"), config=CONFIG)
     con.execute(f"attach '{project / 'warehouse.duckdb'}' as source (read_only)")
     create_empty_tables(con, "2026-11-21")
     con.execute("create table core.party as from source.core.party")

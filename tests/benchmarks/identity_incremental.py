@@ -26,8 +26,10 @@ from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.pairs import build_pairs
 from crm_quality.identity.review import build_review_queue
 from crm_quality.sql_model import load_models
+from crm_quality.warehouse import STORAGE_VERSION
 from tests.identity.scenario import create_empty_tables
 
+CONFIG = {"threads": os.cpu_count() or 2, "storage_compatibility_version": STORAGE_VERSION}
 READ = ("party", "sales_order", "invoice", "opportunity")
 PUBLISHED = ("customer_xref", "customer_id_event", "customer_membership", "record_state", "pair")
 COMPARED = ("pair", "conflict", "cluster", "customer_xref", "customer_id_event", "relation", "review_queue")
@@ -35,7 +37,7 @@ MODES = ("full", "incremental")
 
 
 def _open(folder: Path) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(str(folder / "warehouse.duckdb"), config={"threads": os.cpu_count() or 2})
+    con = duckdb.connect(str(folder / "warehouse.duckdb"), config=CONFIG)
     con.execute("set TimeZone = 'UTC'")
     return con
 

@@ -13,6 +13,7 @@ from crm_quality.errors import CrmQualityError, PublishRefusedError
 from crm_quality.project import Project
 from crm_quality.publish import versions
 from crm_quality.publish.previous import attach_previous
+from crm_quality.warehouse import open_warehouse
 
 
 def built(project: Project, run_id: str, marker: int) -> duckdb.DuckDBPyConnection:
@@ -55,6 +56,20 @@ def test_a_published_file_is_whole_read_only_commented_and_without_raw(small_pro
             "minted once",
         )
         assert con.sql("select count(*) from duckdb_tables() where schema_name = 'raw'").fetchone() == (0,)
+
+
+def test_a_published_file_is_read_by_older_duckdbs_than_the_one_that_wrote_it(small_project):
+    with open_warehouse(small_project, "run") as con:
+        con.execute("create schema meta; create schema golden; create schema quality")
+        con.execute("create table meta.run (run_id varchar, status varchar, finished_at timestamp)")
+        con.execute("create table meta.step (run_id varchar, step varchar)")
+        con.execute("create table quality.check_result (run_id varchar, severity varchar, success boolean)")
+        con.execute("create table golden.customer as select 1 as customer_id")
+        version = versions.publish(con, small_project, "run")
+    with duckdb.connect(str(version), read_only=True) as con:
+        assert con.execute(
+            "select tags['storage_version'] from duckdb_databases() where path is not null"
+        ).fetchall() == [("v1.0.0+",)]
 
 
 def test_a_critical_failure_or_a_table_of_another_run_refuses_the_publish(small_project):
