@@ -67,8 +67,28 @@ def _spelt_alike(letters: int) -> str:
     )
 
 
-# D S M and DSM, Sea World and Seaworld; the first letters are there because they are cheap.
-_SPACED_OTHERWISE = f"(left(company_key_l, 1) = left(company_key_r, 1) and {_SPELT.format('l')} = {_SPELT.format('r')})"
+# D S M and DSM, Sea World and Seaworld, but not 亚太 and 亚泰, which only sound the same; the first letters are there
+# because they are cheap.
+_SPACED_OTHERWISE = (
+    f"(left(company_key_l, 1) = left(company_key_r, 1) and {_SPELT.format('l')} = {_SPELT.format('r')}"
+    f" and not ({_BOTH_CHINESE}))"
+)
+
+_SPACES = "length(regexp_replace(company_key_{}, '[^ ]', '', 'g'))"
+# LIKE pattern of a name that finds its letters in their order; a space stands for itself, so that word meets word.
+_LETTERS = "regexp_replace(company_key_{}, '([a-z])', '\\1%', 'g')"
+# Hunter Douglas Ind and Hunter Douglas Industries, Adidas Internatl Marketing.
+_ABBREVIATED = (
+    f"(head_l = head_r and {_SPACES.format('l')} = {_SPACES.format('r')}"
+    f" and (company_key_l like {_LETTERS.format('r')} or company_key_r like {_LETTERS.format('l')}))"
+)
+
+# Store 12 and Store 21, Fund II and Fund III.
+_NUMBERS = "regexp_extract_all(company_key_{}, '[0-9]+|\\b(?:ii|iii|iv|vi|vii|viii|ix)\\b')"
+_OTHER_NUMBER = (
+    f"(len({_NUMBERS.format('l')}) > 0 and len({_NUMBERS.format('r')}) > 0"
+    f" and {_NUMBERS.format('l')} <> {_NUMBERS.format('r')})"
+)
 
 _COMPANY_NAME = Evidence(
     name="name",
@@ -77,7 +97,7 @@ _COMPANY_NAME = Evidence(
     levels=(
         Level("core_l = core_r", "same company name", "core"),
         Level(
-            f"{_SPACED_OTHERWISE} or {_COSINE} >= 0.9 or {_spelt_alike(12)}",
+            f"({_SPACED_OTHERWISE} or {_COSINE} >= 0.9 or {_spelt_alike(12)}) and not {_OTHER_NUMBER}",
             "nearly the same company name",
         ),
         Level(
@@ -90,7 +110,9 @@ _COMPANY_NAME = Evidence(
             " or contains(concat(' ', company_key_r, ' '), concat(' ', brand_l, ' '))",
             "same brand in Chinese and in English",
         ),
-        Level(f"{_COSINE} >= 0.8 or {_spelt_alike(8)}", "similar company name"),
+        Level(
+            f"({_COSINE} >= 0.8 or {_spelt_alike(8)} or {_ABBREVIATED}) and not {_OTHER_NUMBER}", "similar company name"
+        ),
         # Names begin with what is their own, and end with their trade.
         Level(f"{_COSINE} >= 0.45 and head_l = head_r", "company name that begins the same"),
         Level(f"{_COSINE} >= 0.45", "partly the same company name"),

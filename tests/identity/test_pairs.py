@@ -298,6 +298,7 @@ def test_a_warehouse_without_parties_gives_empty_tables(tmp_path: Path) -> None:
     assert report.model_version == ""
 
 
+_TRADES = ["works", "trading", "logistics", "energy"]
 _BRANDS = ["acme", "borealis", "cirrus", "dynamo", "electra", "fulgor", "granit", "helios", "indigo", "jupiter"]
 
 
@@ -349,8 +350,7 @@ def test_where_companies_have_nothing_but_names_equal_names_are_one(tmp_path: Pa
 
 
 def test_a_slip_in_a_word_of_a_company_name_and_a_space_count_little_and_another_word_counts(tmp_path: Path) -> None:
-    trades = ["works", "trading", "logistics", "energy"]
-    parties = [company(f"{brand}{trade}", f"{brand} {trade}") for brand in _BRANDS for trade in trades]
+    parties = [company(f"{brand}{trade}", f"{brand} {trade}") for brand in _BRANDS for trade in _TRADES]
     parties += [company("right", "kaleidoscope logistics"), company("slip", "kaliedoscope logistics")]
     parties += [company("other", "periscope logistics")]
     parties += [company("spaced", "d s m"), company("unspaced", "dsm")]
@@ -359,3 +359,23 @@ def test_a_slip_in_a_word_of_a_company_name_and_a_space_count_little_and_another
     assert together(con, "right", "slip")
     assert together(con, "spaced", "unspaced")
     assert report.clusters == len(parties) - 2
+
+
+def test_a_word_of_a_company_name_and_its_abbreviation_are_alike(tmp_path: Path) -> None:
+    parties = [company(f"{brand}{trade}", f"{brand} {trade}") for brand in _BRANDS for trade in _TRADES]
+    parties += [company("whole", "hunter douglas industries"), company("abbreviated", "hunter douglas ind")]
+    parties += [company("another", "hunter douglas metals")]
+    con = warehouse(parties)
+    _, report = run_pairs_and_clusters(con, tmp_path, "best_f1")
+    assert together(con, "whole", "abbreviated")
+    assert report.clusters == len(parties) - 1
+
+
+def test_company_names_that_differ_in_a_number_or_only_sound_the_same_are_others(tmp_path: Path) -> None:
+    parties = [company(f"{brand}{trade}", f"{brand} {trade}") for brand in _BRANDS for trade in _TRADES]
+    parties += [company("12", "kaleidoscope drugstore 12"), company("21", "kaleidoscope drugstore 21")]
+    parties += [company("ii", "periscope equity fund ii"), company("iii", "periscope equity fund iii")]
+    parties += [company("tai4", "亚太", company_key="ya tai"), company("tai4 too", "亚泰", company_key="ya tai")]
+    con = warehouse(parties)
+    _, report = run_pairs_and_clusters(con, tmp_path, "best_f1")
+    assert report.clusters == len(parties)

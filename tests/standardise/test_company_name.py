@@ -60,6 +60,8 @@ WORDS = st.lists(
         ("UNILEVER N.V., ROTTERDAM, NL", "unilever", "unilever", "nv"),
         ("N.V. Philips' Gloeilampenfabrieken", "philips gloeilampenfabrieken", "philips gloeilampenfabrieken", "nv"),
         ("N V NUTRICIA", "nutricia", "nutricia", "nv"),
+        ("Akzo Nobel NV Naamlooze Vennootschap", "akzo nobel", "akzo nobel", "nv"),
+        ("Piaggio Società per Azioni", "piaggio", "piaggio", "spa"),
         ("주식회사 삼성전자", "삼성전자", "삼성전자", "주식회사"),
         ("삼성전자 주식회사", "삼성전자", "삼성전자", "주식회사"),
         ("(주)삼성전자", "삼성전자", "삼성전자", None),
