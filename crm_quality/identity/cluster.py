@@ -12,14 +12,18 @@ import numpy as np
 from crm_quality.identity.certain import MATCH_KEY
 from crm_quality.identity.components import components
 from crm_quality.identity.decisions import Decisions, load_decisions, store_problems
+from crm_quality.identity.explain import HELD_BACK
 from crm_quality.identity.groups import Groups
 from crm_quality.identity.linkage import CLIP, average_linkage
 from crm_quality.identity.objective import DEFAULT_OBJECTIVE, Cut, choose_cut
+from crm_quality.identity.organisation import CONTAINED
 
 # A component larger than this is cut at higher weights first: linkage takes the cube of its size.
 LARGEST_COMPONENT = 300
 # A group in which every pair is at least this certain needs no linkage.
 UNDISPUTED = 10.0
+# A name that is part of so many names, unlike each other, is nobody's own: Museum of Art, Labour Party.
+MOST_OWNERS = 5
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,20 @@ class ClusterReport:
 
 @dataclass(frozen=True)
 class _Graph:
-    """Pairs of nodes with their weights; `size` is one more than the largest node number."""
+    """Pairs of nodes with their weights; `size` is one more than the largest node number.
+
+    contained: nothing is known but that one company name contains the other.
+    """
 
     size: int
     left: np.ndarray
     right: np.ndarray
     weight: np.ndarray
+    contained: np.ndarray
 
     def only(self, chosen: np.ndarray) -> _Graph:
         """The same nodes with some of the pairs."""
-        return _Graph(self.size, self.left[chosen], self.right[chosen], self.weight[chosen])
+        return _Graph(self.size, self.left[chosen], self.right[chosen], self.weight[chosen], self.contained[chosen])
 
 
 def build_clusters(con: duckdb.DuckDBPyConnection, objective: str | float = DEFAULT_OBJECTIVE) -> ClusterReport:
@@ -73,7 +81,10 @@ def build_clusters(con: duckdb.DuckDBPyConnection, objective: str | float = DEFA
 def _load(con: duckdb.DuckDBPyConnection) -> tuple[_Graph, np.ndarray, np.ndarray]:
     """Scored pairs, certain pairs (strongest first) and pairs in conflict, as record numbers."""
     (size,) = con.execute("select coalesce(max(record_number), 0) + 1 from identity.record").fetchone() or (1,)
-    pairs = "select record_number_l as l, record_number_r as r, match_weight as weight from identity.pair"
+    pairs = (
+        "select record_number_l as l, record_number_r as r, match_weight as weight,"
+        f" coalesce(reason = '{CONTAINED}', false) as contained from identity.pair"
+    )
     is_certain = f"starts_with(match_key, '{MATCH_KEY}')"
     scored = con.execute(f"{pairs} where not {is_certain} order by l, r").fetchnumpy()
     certain = con.execute(f"{pairs} where {is_certain} order by match_key, l, r").fetchnumpy()
@@ -81,7 +92,8 @@ def _load(con: duckdb.DuckDBPyConnection) -> tuple[_Graph, np.ndarray, np.ndarra
         "select record_number_l as l, record_number_r as r from identity.conflict order by l, r"
     ).fetchnumpy()
     left, right = (np.asarray(scored[side], dtype=np.int64) for side in "lr")
-    graph = _Graph(int(size), left, right, np.asarray(scored["weight"], dtype=np.float64))
+    weight, contained = np.asarray(scored["weight"], dtype=np.float64), np.asarray(scored["contained"], dtype=bool)
+    graph = _Graph(int(size), left, right, weight, contained)
     return graph, _two_columns(certain), _two_columns(conflict)
 
 
@@ -130,12 +142,11 @@ def _between_atoms(graph: _Graph, atom: np.ndarray) -> _Graph:
         np.minimum(atom[graph.left], atom[graph.right]),
         np.maximum(atom[graph.left], atom[graph.right]),
     )
-    other = left != right
-    left, right, weight = left[other], right[other], np.clip(graph.weight[other], -CLIP, CLIP)
-    order = np.lexsort((-weight, right, left))
-    left, right, weight = left[order], right[order], weight[order]
-    first = np.append(True, (left[1:] != left[:-1]) | (right[1:] != right[:-1]))[: len(left)]
-    return _Graph(graph.size, left[first], right[first], weight[first])
+    weight = np.clip(graph.weight, -CLIP, CLIP)
+    graph = _Graph(graph.size, left, right, weight, graph.contained).only(left != right)
+    graph = graph.only(np.lexsort((graph.contained, -graph.weight, graph.right, graph.left)))
+    other = (graph.left[1:] != graph.left[:-1]) | (graph.right[1:] != graph.right[:-1])
+    return graph.only(np.append(True, other)[: len(graph.left)])
 
 
 def _regions(graph: _Graph) -> np.ndarray:
@@ -185,18 +196,21 @@ def _linked(graph: _Graph, apart: np.ndarray, region: np.ndarray, records: np.nd
     starts = np.flatnonzero(np.append(True, np.diff(region[graph.left]) != 0))[: len(graph.left)]
     merges: list[tuple[float, float, float, float]] = []
     for start, end in zip(starts, np.append(starts[1:], len(graph.left)), strict=True):
-        left, right, weight = graph.left[start:end], graph.right[start:end], graph.weight[start:end]
-        merges += _link_region(left, right, weight, kept_apart.get(int(region[left[0]]), []), records)
+        part = graph.only(np.arange(start, end))
+        merges += _link_region(part, kept_apart.get(int(region[part.left[0]]), []), records)
     return np.array(merges, dtype=np.float64).reshape(-1, 4)
 
 
 def _link_region(
-    left: np.ndarray, right: np.ndarray, weight: np.ndarray, apart: list[tuple[int, int]], records: np.ndarray
+    graph: _Graph, apart: list[tuple[int, int]], records: np.ndarray
 ) -> list[tuple[float, float, float, float]]:
-    nodes = np.unique(np.concatenate([left, right]))
-    a, b = np.searchsorted(nodes, left), np.searchsorted(nodes, right)
+    nodes = np.unique(np.concatenate([graph.left, graph.right]))
+    a, b = np.searchsorted(nodes, graph.left), np.searchsorted(nodes, graph.right)
     weights = np.full((len(nodes), len(nodes)), np.nan)
-    weights[a, b] = weights[b, a] = weight
+    weights[a, b] = weights[b, a] = graph.weight
+    contained = np.zeros((len(nodes), len(nodes)), dtype=bool)
+    contained[a, b] = contained[b, a] = graph.contained
+    _hold_back_common_names(weights, contained)
     forbidden = np.zeros((len(nodes), len(nodes)), dtype=bool)
     for one, other in np.searchsorted(nodes, np.array(apart, dtype=np.int64).reshape(-1, 2)).tolist():
         forbidden[one, other] = forbidden[other, one] = True
@@ -204,6 +218,22 @@ def _link_region(
         (float(nodes[merge.left]), float(nodes[merge.right]), merge.height, float(merge.pairs))
         for merge in average_linkage(weights, forbidden, records[nodes])
     ]
+
+
+def _hold_back_common_names(weights: np.ndarray, contained: np.ndarray) -> None:
+    """Lower the weights (n x n) between a name and those that contain it, if these are MOST_OWNERS groups or more that
+    nothing links to each other.
+
+    One company entered in many ways has them, too, but these are alike: Philips, Philips Electronics, Philips
+    Electronics UK. The weight of a pair cannot know: it depends on what other records there are.
+    """
+    linked = weights >= 0
+    for name in np.flatnonzero(contained.sum(axis=1) >= MOST_OWNERS):
+        owners = np.flatnonzero(contained[name])
+        groups = components(len(owners), *np.nonzero(linked[np.ix_(owners, owners)]))
+        if len(np.unique(groups)) >= MOST_OWNERS:
+            lowered = np.fmin(weights[name, owners], HELD_BACK)
+            weights[name, owners] = weights[owners, name] = lowered
 
 
 def _store(con: duckdb.DuckDBPyConnection, label: np.ndarray) -> None:

@@ -90,6 +90,8 @@ _OTHER_NUMBER = (
     f" and {_NUMBERS.format('l')} <> {_NUMBERS.format('r')})"
 )
 
+CONTAINED = "one company name contains the other"
+
 _COMPANY_NAME = Evidence(
     name="name",
     present="coalesce(core{}, company_key{}) is not null",
@@ -103,7 +105,7 @@ _COMPANY_NAME = Evidence(
         Level(
             f"{_CONTAINED} >= 0.8 and (core_l like core_pattern_r or core_r like core_pattern_l)"
             f" or {_CONTAINED} >= 0.95 and ({_COSINE} >= 0.5 or {_COSINE} >= 0.25 and head_l = head_r)",
-            "one company name contains the other",
+            CONTAINED,
         ),
         Level(
             "contains(concat(' ', company_key_l, ' '), concat(' ', brand_r, ' '))"

@@ -182,16 +182,18 @@ def decide(con: duckdb.DuckDBPyConnection, decision_id: int, kind: str, left: st
     )
 
 
-def add_pair(con: duckdb.DuckDBPyConnection, left: str, right: str, weight: float, key: str = "name") -> None:
+def add_pair(
+    con: duckdb.DuckDBPyConnection, left: str, right: str, weight: float, key: str = "name", reason: str = "alike"
+) -> None:
     """A scored pair of two records of crm.Contact."""
     con.execute(
         """
         insert into identity.pair
         select 'person', min(record_number), max(record_number), 'crm', 'Contact', min(source_id), 'crm', 'Contact', max(source_id),
-            ?, ?, 'alike', ?, null
+            ?, ?, ?, ?, null
         from identity.record where source_id in (?, ?)
         """,
-        [1 / (1 + 2**-weight), weight, key, left, right],
+        [1 / (1 + 2**-weight), weight, reason, key, left, right],
     )
 
 

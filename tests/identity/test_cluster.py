@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm_quality.identity.cluster import build_clusters
+from crm_quality.identity.cluster import MOST_OWNERS, build_clusters
+from crm_quality.identity.organisation import CONTAINED
 from tests.identity.scenario import add_conflict, add_pair, bare_warehouse, clusters, decide, together
 
 
@@ -73,6 +74,26 @@ def test_records_that_are_one_for_certain_speak_with_their_strongest_voice() -> 
     add_pair(con, "a", "c", 11)
     build_clusters(con)
     assert together(con, "a", "b", "c")
+
+
+@pytest.mark.parametrize(("owners", "joined"), [(MOST_OWNERS - 1, True), (MOST_OWNERS, False)])
+def test_a_name_that_is_part_of_many_unlike_names_is_none_of_them(owners: int, joined: bool) -> None:
+    con = bare_warehouse(["museum of art", *"0123456789", "sure", "sure too"])
+    for owner in range(owners):
+        add_pair(con, "museum of art", str(owner), 1, reason=CONTAINED)
+    add_pair(con, "sure", "sure too", 10)
+    build_clusters(con, "best_f1")
+    assert any(len(group) == 2 and "museum of art" in group for group in clusters(con)) == joined
+
+
+def test_a_name_that_is_part_of_many_names_that_are_alike_is_theirs() -> None:
+    con = bare_warehouse(["philips", *"0123456789"])
+    for owner in "0123456789":
+        add_pair(con, "philips", owner, 1, reason=CONTAINED)
+    for left, right in itertools.combinations("0123456789", 2):
+        add_pair(con, left, right, 8)
+    build_clusters(con, "best_f1")
+    assert len(clusters(con)) == 1
 
 
 def test_a_must_link_decision_joins_what_nothing_else_would() -> None:
