@@ -30,7 +30,10 @@ def build_features(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def build_name_units(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """Create {schema}.name_unit (record_number, unit, place): words, or characters of Chinese names, in their order."""
+    """Create {schema}.name_unit (record_number, unit, place): words, or characters of Chinese names, in their order.
+
+    What a Japanese name spells in kana is a word beside its characters: トヨタ 自 動 車.
+    """
     con.execute(
         f"""
         create or replace table {schema}.name_unit as
@@ -39,7 +42,7 @@ def build_name_units(con: duckdb.DuckDBPyConnection, schema: str) -> None:
                 record_number,
                 case
                     when regexp_matches(core, '[一-鿿]')
-                        then list_filter(regexp_extract_all(core, '[a-z0-9]+|[一-鿿]'), unit -> unit <> '')
+                        then list_filter(regexp_extract_all(core, '[a-z0-9]+|[一-鿿々]|[ァ-ヺー]+|[ぁ-ゖ]+'), unit -> unit <> '')
                     else string_split(coalesce(company_key, core), ' ')
                 end as units
             from identity.organisation_feature

@@ -371,6 +371,17 @@ def test_a_word_of_a_company_name_and_its_abbreviation_are_alike(tmp_path: Path)
     assert report.clusters == len(parties) - 1
 
 
+def test_what_a_japanese_company_name_spells_in_kana_tells_it_from_others(tmp_path: Path) -> None:
+    trades = {"電機": "dian ji", "自動車": "zi dong che", "食品工業": "shi pin gong ye"}
+    parties = [
+        company(f"{kana}{trade}", f"{kana}{trade}", company_key=f"{kana} {pinyin}")
+        for kana in ("ヤマダ", "タカラ", "オムロン", "サクラ", "ミドリ")
+        for trade, pinyin in trades.items()
+    ]
+    _, report = run_pairs_and_clusters(warehouse(parties), tmp_path, "best_f1")
+    assert report.clusters == len(parties)
+
+
 def test_company_names_that_differ_in_a_number_or_only_sound_the_same_are_others(tmp_path: Path) -> None:
     parties = [company(f"{brand}{trade}", f"{brand} {trade}") for brand in _BRANDS for trade in _TRADES]
     parties += [company("12", "kaleidoscope drugstore 12"), company("21", "kaleidoscope drugstore 21")]
