@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -66,30 +66,52 @@ _TABLES = {
     ),
 }
 
-# Who bought which product on which day. Numbers stand for customers and products, as models want them: customers in
-# the order of a hash of their ids, so that the first of them are a fair sample.
+# Numbers stand for customers and products, as models want them: customers in the order of a hash of their ids, so that
+# the first of them are a fair sample.
+_NUMBERED = """
+create or replace temp table buyer as
+select customer_id, cast(row_number() over (order by md5(customer_id), customer_id) - 1 as integer) as customer
+from (select distinct customer_id from marts.customer_order);
+create or replace temp table bought_product as
+select source_system, product_source_id,
+    cast(row_number() over (order by source_system, product_source_id) - 1 as integer) as product,
+    dense_rank() over (order by source_system) as system
+from (select distinct source_system, product_source_id from core.order_line where product_source_id is not null)
+"""
+
 _BOUGHT = """
-create or replace temp table product_line as
-select orders.customer_id, line.source_system, line.product_source_id, orders.ordered_on
+select distinct buyer.customer, bought_product.product, orders.ordered_on
 from marts.customer_order as orders
+join buyer using (customer_id)
 join core.order_line as line
     on orders.source_system = line.source_system and orders.source_id = line.order_source_id
-where not line.is_cancelled and line.product_source_id is not null and coalesce(line.quantity, 1) > 0;
-create or replace temp table buyer as
-select customer_id, row_number() over (order by md5(customer_id), customer_id) - 1 as customer
-from (select distinct customer_id from product_line);
-create or replace temp table bought_product as
-select source_system, product_source_id, row_number() over (order by source_system, product_source_id) - 1 as product,
-    dense_rank() over (order by source_system) as system
-from (select distinct source_system, product_source_id from product_line);
-create or replace temp table product_bought as
-select buyer.customer, bought_product.product, product_line.ordered_on
-from product_line
-join buyer using (customer_id)
-join bought_product using (source_system, product_source_id)
-group by all;
-drop table product_line
+join bought_product
+    on line.source_system = bought_product.source_system and line.product_source_id = bought_product.product_source_id
+where not line.is_cancelled and coalesce(line.quantity, 1) > 0
+order by all
 """
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """Who bought what on which day: a customer, a product and a day by purchase, sorted by all three."""
+
+    customer: NDArray[Any]
+    product: NDArray[Any]
+    ordered_on: NDArray[Any]
+
+    def between(self, after: date | None, until: date) -> Purchases:
+        """Those after a day, if one is given, until another."""
+        chosen = self.ordered_on <= np.datetime64(until)
+        if after:
+            chosen &= self.ordered_on > np.datetime64(after)
+        return Purchases(self.customer[chosen], self.product[chosen], self.ordered_on[chosen])
+
+    def first(self) -> NDArray[Any]:
+        """Places of the first purchase of each product by each customer."""
+        is_first = np.ones(len(self.customer), dtype=bool)
+        is_first[1:] = (np.diff(self.customer) != 0) | (np.diff(self.product) != 0)
+        return np.flatnonzero(is_first)
 
 
 @dataclass(frozen=True)
@@ -117,22 +139,23 @@ def build_recommendations(con: duckdb.DuckDBPyConnection) -> RecommendationRepor
         con.execute(f"comment on table marts.{table} is {literal(description)}")
         for name, (_, text) in columns.items():
             con.execute(f"comment on column marts.{table}.{name} is {literal(text)}")
-    con.execute(_BOUGHT)
-    first, today = con.execute(
-        "select min(ordered_on), (select extract_date from meta.current_run) from product_bought"
-    ).fetchone() or (None, None)
-    remark = _recommend(con, first, today) if first else "no order has lines with a product"
-    con.execute("drop table product_bought; drop table bought_product; drop table buyer")
+    con.execute(_NUMBERED)
+    found = con.execute(_BOUGHT).fetchnumpy()
+    bought = Purchases(*(np.asarray(found[name]) for name in ("customer", "product", "ordered_on")))
+    remark = _recommend(con, bought) if len(bought.customer) else "no order has lines with a product"
+    con.execute("drop table bought_product; drop table buyer")
     made = con.execute("select count(*) from marts.product_recommendation").fetchone()
     return RecommendationReport(made[0] if made else 0, remark)
 
 
-def _recommend(con: duckdb.DuckDBPyConnection, first: date, today: date) -> str:
+def _recommend(con: duckdb.DuckDBPyConnection, bought: Purchases) -> str:
+    (today,) = con.execute("select extract_date from meta.current_run").fetchone() or (None,)
+    first = bought.ordered_on.min().astype("datetime64[D]").item()
     horizon = next((days for days in HORIZONS if (today - first).days >= 3 * days), None)
     verdict = backtest.keep(con, MODEL, horizon)
     if verdict is None and horizon is not None:
-        verdict = _test(con, today, horizon)
-    baskets = _baskets(con, today)
+        verdict = _test(con, bought, today, horizon)
+    baskets = _baskets(bought, today)
     similarity = _fit(con, baskets)
     _write_affinity(con, baskets, similarity)
     if verdict:
@@ -143,17 +166,18 @@ def _recommend(con: duckdb.DuckDBPyConnection, first: date, today: date) -> str:
     return "in the backtest no better than what sells best"
 
 
-def _test(con: duckdb.DuckDBPyConnection, today: date, horizon: int) -> bool | None:
+def _test(con: duckdb.DuckDBPyConnection, bought: Purchases, today: date, horizon: int) -> bool | None:
     """Write the backtests; returns whether the model was better over all of them, None where nothing could be tested."""
     gains: list[tuple[float, float]] = []
+    span = timedelta(days=horizon)
     for origin in backtest.origins(today, horizon, ORIGINS):
-        baskets = _baskets(con, origin)
-        bought = _bought_next(con, baskets, origin, horizon)
-        tested = np.unique(bought[0])[:MAX_TESTED]
+        baskets = _baskets(bought, origin)
+        later = _bought_next(bought, baskets, origin, origin + span)
+        tested = np.unique(later[0])[:MAX_TESTED]
         if len(tested) < MIN_TESTED:
             break
-        said = _quality(_nearest(_fit(con, baskets), baskets.times[tested])[0], tested, bought)
-        plain = _quality(_best_selling(con, baskets, tested, origin, horizon), tested, bought)
+        said = _quality(_nearest(_fit(con, baskets), baskets.times[tested])[0], tested, later)
+        plain = _quality(_best_selling(bought.between(origin - span, origin), baskets, tested), tested, later)
         figures = [
             Figure(name, None, mine, other)
             for name, mine, other in zip(
@@ -169,18 +193,16 @@ def _test(con: duckdb.DuckDBPyConnection, today: date, horizon: int) -> bool | N
     return good
 
 
-def _baskets(con: duckdb.DuckDBPyConnection, until: date) -> Baskets:
+def _baskets(bought: Purchases, until: date) -> Baskets:
     import scipy.sparse as sp
 
-    cells = con.execute(
-        "select customer, product, count(*) as times from product_bought where ordered_on <= ? "
-        "group by customer, product order by customer, product",
-        [until],
-    ).fetchnumpy()
-    customers, rows = np.unique(cells["customer"], return_inverse=True)
-    products, columns = np.unique(cells["product"], return_inverse=True)
-    times = sp.csr_matrix((np.log1p(cells["times"]), (rows, columns)), shape=(len(customers), len(products)))
-    return Baskets(customers, products, times)
+    known = bought.between(None, until)
+    first = known.first()
+    times = np.diff(first, append=len(known.customer))
+    customers, rows = np.unique(known.customer[first], return_inverse=True)
+    products, columns = np.unique(known.product[first], return_inverse=True)
+    matrix = sp.csr_matrix((np.log1p(times), (rows, columns)), shape=(len(customers), len(products)))
+    return Baskets(customers, products, matrix)
 
 
 def _fit(con: duckdb.DuckDBPyConnection, baskets: Baskets) -> sp.csr_matrix:
@@ -233,38 +255,21 @@ def _best(score: sp.csr_matrix, filled: NDArray[Any]) -> tuple[NDArray[Any], NDA
     return best, np.minimum.reduceat(np.where(is_best, score.indices, score.shape[1]), starts)
 
 
-def _bought_next(
-    con: duckdb.DuckDBPyConnection, baskets: Baskets, origin: date, horizon: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Rows and columns of what customers bought for the first time in the horizon after the origin."""
-    cells = con.execute(
-        """
-        select customer, product from product_bought
-        where ordered_on <= $origin + $horizon
-        group by customer, product having min(ordered_on) > $origin
-        order by customer, product
-        """,
-        {"origin": origin, "horizon": horizon},
-    ).fetchnumpy()
+def _bought_next(bought: Purchases, baskets: Baskets, origin: date, until: date) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rows and columns of what customers bought for the first time after the origin."""
+    known = bought.between(None, until)
+    first = known.first()
+    new = first[known.ordered_on[first] > np.datetime64(origin)]
+    customer, product = known.customer[new], known.product[new]
     # A customer or product that nobody knew by then could not be told of.
-    known = np.isin(cells["customer"], baskets.customers) & np.isin(cells["product"], baskets.products)
-    return (
-        np.searchsorted(baskets.customers, cells["customer"][known]),
-        np.searchsorted(baskets.products, cells["product"][known]),
-    )
+    told = np.isin(customer, baskets.customers) & np.isin(product, baskets.products)
+    return np.searchsorted(baskets.customers, customer[told]), np.searchsorted(baskets.products, product[told])
 
 
-def _best_selling(
-    con: duckdb.DuckDBPyConnection, baskets: Baskets, rows: NDArray[Any], origin: date, horizon: int
-) -> NDArray[Any]:
-    """The baseline: what most customers bought in the horizon before the origin and this one never did."""
-    sold = con.execute(
-        """
-        select product from product_bought where ordered_on > $origin - $horizon and ordered_on <= $origin
-        group by product order by count(distinct customer) desc, product
-        """,
-        {"origin": origin, "horizon": horizon},
-    ).fetchnumpy()["product"]
+def _best_selling(lately: Purchases, baskets: Baskets, rows: NDArray[Any]) -> NDArray[Any]:
+    """The baseline: what most customers bought lately and this one never did."""
+    buyers = np.bincount(lately.product[lately.first()])
+    sold = np.argsort(-buyers, kind="stable")[: np.count_nonzero(buyers)]
     order = np.searchsorted(baskets.products, sold)
     found = np.full((len(rows), RECOMMENDED), -1)
     for place, row in enumerate(rows):

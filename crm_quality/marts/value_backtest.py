@@ -41,7 +41,7 @@ with purchase as (
         min(orders.ordered_on) over (partition by orders.customer_id, orders.currency) as first_on
     from marts.customer_order as orders
     join golden.customer as customer using (customer_id)
-    where customer.party_type = $party_type and hash(orders.customer_id) % $every = 0
+    where customer.party_type = $party_type and hash(orders.customer_id) % cast($every as ubigint) = 0
         and orders.ordered_on <= $origin + $horizon
     group by orders.customer_id, orders.currency, orders.ordered_on
 ),
