@@ -18,7 +18,9 @@ with numbered as (
         xref.source_object,
         xref.source_id,
         coalesce(ghost.verdict, 'unverified') = 'ghost' as is_ghost,
-        row_number() over (order by xref.source_system, xref.source_object, xref.source_id) as record_number
+        cast(
+            row_number() over (order by xref.source_system, xref.source_object, xref.source_id) as integer
+        ) as record_number
     from identity.customer_xref as xref
     left join quality.ghost_verdict as ghost
         on
@@ -65,6 +67,29 @@ member as (
             record.source_system = party.source_system
             and record.source_object = party.source_object
             and record.source_id = party.source_id
+),
+
+-- The scores that the rules compare stand in one list: where each rule's is.
+policy as (
+    select
+        field,
+        unit,
+        is_completed,
+        cast(dense_rank() over (order by unit) as integer) as unit_number,
+        list_position(score.names, rule_1) as place_1,
+        list_position(score.names, rule_2) as place_2,
+        list_position(score.names, rule_3) as place_3,
+        list_position(score.names, rule_4) as place_4,
+        list_position(score.names, rule_5) as place_5,
+        list_position(score.names, rule_6) as place_6,
+        rule_1, rule_2, rule_3, rule_4, rule_5, rule_6
+    from meta.survivorship
+    cross join (
+        select [
+            'verified', 'native_script', 'most_complete', 'most_frequent', 'trusted_source', 'most_recent',
+            'longest_valid'
+        ] as names
+    ) as score
 ),
 
 -- The name parts of an organisation are those of a person to ask for.
@@ -116,33 +141,23 @@ record_field as (
     where not record.is_ghost
 ),
 
+-- last_resort: how much speaks against a value from the start.
 given as (
-    select record_number, customer_number, is_alone, is_deleted, has_junk_name, given.field, given.value
-    from record_field
-    where given.value is not null
-),
-
--- The scores that the rules compare stand in one list: where each rule's is.
-policy as (
     select
-        field,
-        unit,
-        is_completed,
-        dense_rank() over (order by unit) as unit_number,
-        list_position(score.names, rule_1) as place_1,
-        list_position(score.names, rule_2) as place_2,
-        list_position(score.names, rule_3) as place_3,
-        list_position(score.names, rule_4) as place_4,
-        list_position(score.names, rule_5) as place_5,
-        list_position(score.names, rule_6) as place_6,
-        rule_1, rule_2, rule_3, rule_4, rule_5, rule_6
-    from meta.survivorship
-    cross join (
-        select [
-            'verified', 'native_script', 'most_complete', 'most_frequent', 'trusted_source', 'most_recent',
-            'longest_valid'
-        ] as names
-    ) as score
+        record_field.record_number,
+        record_field.customer_number,
+        record_field.is_alone,
+        case when record_field.is_deleted then 2 else 0 end
+        + case
+            when record_field.has_junk_name and policy.field in ('display_name', 'given_name', 'family_name') then 1
+            else 0
+        end as last_resort,
+        policy.unit_number,
+        policy.field,
+        record_field.given.value
+    from record_field
+    inner join policy on record_field.given.field = policy.field
+    where record_field.given.value is not null
 ),
 
 unit_policy as (
@@ -155,21 +170,14 @@ unit_policy as (
 -- What competes: a unit of fields of a record that has others beside it. content: equal where all fields are.
 candidate as (
     select
-        given.record_number,
-        policy.unit_number,
-        min(given.customer_number) as customer_number,
-        max(
-            case when given.is_deleted then 2 else 0 end
-            + case
-                when given.has_junk_name and given.field in ('display_name', 'given_name', 'family_name') then 1
-                else 0
-            end
-        ) as last_resort,
-        bit_xor(hash(given.field, lower(given.value))) as content
+        record_number,
+        unit_number,
+        min(customer_number) as customer_number,
+        max(last_resort) as last_resort,
+        bit_xor(hash(field, lower(value))) as content
     from given
-    inner join policy on given.field = policy.field
-    where not given.is_alone
-    group by given.record_number, policy.unit_number
+    where not is_alone
+    group by record_number, unit_number
 ),
 
 -- Where all records that fill a unit agree, one that is not deleted stands for them.
@@ -178,50 +186,39 @@ contest as (
         customer_number,
         unit_number,
         min(content) <> max(content) as is_disputed,
-        arg_min(record_number, cast(last_resort as bigint) * 1000000000 + record_number) as record_number
+        cast(min(cast(last_resort as bigint) * 1000000000 + record_number) % 1000000000 as integer) as record_number
     from candidate
     group by customer_number, unit_number
 ),
 
-rival as (
-    select
-        candidate.customer_number,
-        candidate.unit_number,
-        candidate.record_number,
-        candidate.content,
-        candidate.last_resort
-    from candidate
-    inner join contest
-        on candidate.customer_number = contest.customer_number and candidate.unit_number = contest.unit_number
-    where contest.is_disputed
+-- Units as bits of a number: those in which a record stands for all that agree, and those over which a customer's differ.
+settled as (
+    select record_number, bit_or(1 << unit_number) as units
+    from contest
+    where not is_disputed
+    group by record_number
 ),
 
--- Units as bits of a number: those in which a record stands for all that agree, and those in which it has a rival.
-standing as (
-    select
-        record_number,
-        bit_or(case when is_disputed then 0 else 1 << unit_number end) as settled,
-        bit_or(case when is_disputed then 1 << unit_number else 0 end) as disputed
-    from (
-        select record_number, unit_number, is_disputed from contest where not is_disputed
-        union all
-        select record_number, unit_number, true as is_disputed from rival
-    ) as unit
-    group by record_number
+disputed as (
+    select customer_number, bit_or(1 << unit_number) as units
+    from contest
+    where is_disputed
+    group by customer_number
+),
+
+rival as (
+    select candidate.*
+    from candidate
+    inner join disputed on candidate.customer_number = disputed.customer_number
+    where disputed.units & (1 << candidate.unit_number) <> 0
 ),
 
 -- All that the rules have to look at.
 rival_field as (
-    select
-        given.customer_number,
-        policy.unit_number,
-        given.record_number,
-        given.field,
-        given.value
+    select given.customer_number, given.unit_number, given.record_number, given.field, given.value
     from given
-    inner join policy on given.field = policy.field
-    inner join standing on given.record_number = standing.record_number
-    where standing.disputed & (1 << policy.unit_number) <> 0
+    inner join disputed on given.customer_number = disputed.customer_number
+    where disputed.units & (1 << given.unit_number) <> 0
 ),
 
 -- Name parts that more than one customer bears: a slip of the keyboard has none to share it with.
@@ -449,7 +446,10 @@ won as (
     inner join policy on placed.field = policy.field
     left join winning_city as city on placed.customer_number = city.customer_number and placed.field = city.field
     left join postal_area on city.city = postal_area.city and left(placed.value, 3) = postal_area.area
-    where placed.place = 1 or policy.is_completed and (placed.field <> 'postal_code' or postal_area.city is not null)
+    where
+        -- leaves little to look up
+        (placed.place = 1 or policy.is_completed)
+        and (placed.place = 1 or placed.field <> 'postal_code' or postal_area.city is not null)
     group by placed.customer_number, placed.field
 ),
 
@@ -496,45 +496,44 @@ lost as (
     group by loser.customer_number, loser.field
 ),
 
-decided as (
+-- Every record with the units in which it stands for all that agree.
+standing as (
+    select record.*, coalesce(settled.units, 0) as units
+    from record
+    left join settled on record.record_number = settled.record_number
+),
+
+survivor as (
     select
-        given.record_number,
+        standing.customer_id,
         given.field,
         given.value,
+        standing.source_system,
+        standing.source_object,
+        standing.source_id,
         case
             when given.is_alone then 'the only record'
-            when given.is_deleted
+            when given.last_resort >= 2
                 then 'no value in a record that is not deleted: all records that have a value agree'
             else 'all records that have a value agree'
         end as rule,
         cast(null as varchar[]) as lost_values
     from given
-    inner join policy on given.field = policy.field
-    left join standing on given.record_number = standing.record_number
-    where given.is_alone or standing.settled & (1 << policy.unit_number) <> 0
+    inner join standing on given.record_number = standing.record_number
+    where given.is_alone or standing.units & (1 << given.unit_number) <> 0
     union all
     select
-        winner.record_number,
+        record.customer_id,
         winner.field,
         winner.value,
-        winner.rule,
-        list_transform(lost.lost_values, other -> other.value) as lost_values
-    from winner
-    left join lost on winner.customer_number = lost.customer_number and winner.field = lost.field
-),
-
-survivor as (
-    select
-        record.customer_id,
-        decided.field,
-        decided.value,
         record.source_system,
         record.source_object,
         record.source_id,
-        decided.rule,
-        decided.lost_values
-    from decided
-    inner join record on decided.record_number = record.record_number
+        winner.rule,
+        list_transform(lost.lost_values, other -> other.value) as lost_values
+    from winner
+    inner join record on winner.record_number = record.record_number
+    left join lost on winner.customer_number = lost.customer_number and winner.field = lost.field
 ),
 
 -- The last decision on a field of a customer holds, whichever of its records the steward named.
