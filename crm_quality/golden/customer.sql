@@ -90,9 +90,17 @@ known as (
         max(case when lineage.field = 'industry' then lineage.value end) as industry,
         max(case when lineage.field = 'owner' then lineage.value end) as owner,
         max(case when lineage.field = 'lifecycle_stage' then lineage.value end) as lifecycle_stage,
-        sum(case when lineage.value is not null then key_field.of_person else 0 end) as person_fields,
-        sum(case when lineage.value is not null then key_field.of_organisation else 0 end) as organisation_fields
+        case
+            when max(case when lineage.field = 'party_type' then lineage.value end) = 'organisation'
+                then
+                    1.0 * sum(case when lineage.value is not null then key_field.of_organisation else 0 end)
+                    / nullif(max(key_field_count.of_organisation), 0)
+            else
+                1.0 * sum(case when lineage.value is not null then key_field.of_person else 0 end)
+                / nullif(max(key_field_count.of_person), 0)
+        end as completeness
     from golden.customer_lineage as lineage
+    cross join key_field_count
     left join key_field on lineage.field = key_field.field
     group by lineage.customer_id
 ),
@@ -103,16 +111,22 @@ member as (
         array_to_string(list_sort(list_distinct(list(xref.source_system))), ',') as source_systems,
         count(*) as record_count,
         min(party.party_type) as party_type,
-        sum(
-            case when party.email is not null then 1 else 0 end
-            + case when party.phone is not null then 1 else 0 end
-            + case when party.mobile is not null then 1 else 0 end
-        ) as valid_contacts,
-        sum(
-            case when party.email_raw is not null then 1 else 0 end
-            + case when party.phone_raw is not null then 1 else 0 end
-            + case when party.mobile_raw is not null then 1 else 0 end
-        ) as given_contacts,
+        coalesce(
+            1.0 * sum(
+                case when party.email is not null then 1 else 0 end
+                + case when party.phone is not null then 1 else 0 end
+                + case when party.mobile is not null then 1 else 0 end
+            )
+            / nullif(
+                sum(
+                    case when party.email_raw is not null then 1 else 0 end
+                    + case when party.phone_raw is not null then 1 else 0 end
+                    + case when party.mobile_raw is not null then 1 else 0 end
+                ),
+                0
+            ),
+            1
+        ) as valid_share,
         min(
             case ghost.verdict when 'real' then 1 when 'suspect' then 3 when 'ghost' then 4 else 2 end
         ) as best_verdict,
@@ -147,23 +161,6 @@ activity as (
         and not child.is_void
         and cast(child.happened_at as date) <= run.extract_date
     group by child.customer_id
-),
-
-scored as (
-    select
-        member.customer_id,
-        case
-            when known.party_type = 'organisation'
-                then coalesce(1.0 * known.organisation_fields / nullif(key_field_count.of_organisation, 0), 0)
-            else coalesce(1.0 * known.person_fields / nullif(key_field_count.of_person, 0), 0)
-        end as completeness,
-        case
-            when member.given_contacts = 0 then 1.0
-            else 1.0 * member.valid_contacts / member.given_contacts
-        end as valid_share
-    from member
-    cross join key_field_count
-    left join known on member.customer_id = known.customer_id
 )
 
 select
@@ -191,13 +188,12 @@ select
     known.lifecycle_stage,
     member.source_systems,
     member.record_count,
-    round(cast(scored.completeness as double), 4) as completeness,
-    round(cast(scored.completeness * scored.valid_share as double), 4) as quality_score,
+    coalesce(round(cast(known.completeness as double), 4), 0) as completeness,
+    coalesce(round(cast(known.completeness * member.valid_share as double), 4), 0) as quality_score,
     case member.best_verdict when 1 then 'real' when 2 then 'unverified' when 3 then 'suspect' else 'ghost' end
         as ghost_verdict,
     coalesce(member.first_seen_at, activity.first_activity_at) as first_seen_at,
     greatest(member.last_activity_at, activity.last_activity_at) as last_activity_at
 from member
-inner join scored on member.customer_id = scored.customer_id
 left join known on member.customer_id = known.customer_id
 left join activity on member.customer_id = activity.customer_id

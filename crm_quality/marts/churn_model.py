@@ -65,9 +65,12 @@ class ChurnModel:
         ) / 4
         return np.asarray(1 / (1 + np.exp(-odds)), dtype=np.float64)
 
-    def effects(self, customers: pd.DataFrame, groups: Sequence[str]) -> dict[str, Vector]:
-        """How much each group of features moves a customer's log-odds from those of a median customer in it."""
-        odds = _log_odds(self.predict(customers))
+    def effects(self, customers: pd.DataFrame, probability: Vector, groups: Sequence[str]) -> dict[str, Vector]:
+        """How much each group of features moves a customer's log-odds from those of a median customer in it.
+
+        `probability` is what `predict` said of the customers.
+        """
+        odds = _log_odds(probability)
         usual = {name: float(value) for name, value in customers[list(self.columns)].median().items()}
         found = {}
         for group in groups:

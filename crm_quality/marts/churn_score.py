@@ -200,7 +200,7 @@ def _drivers(
 
     Recency stands first in every reason already, tenure beside it; the kind of a customer is no reason to give.
     """
-    effects = model.effects(customers, [group for group in GROUPS if group not in _NO_REASON])
+    effects = model.effects(customers, probability, [group for group in GROUPS if group not in _NO_REASON])
     names = list(effects)
     moved = np.vstack([effects[name] for name in names]) * np.where(probability >= 0.5, 1, -1)
     return [names[place] for place in moved.argmax(axis=0)]
