@@ -207,6 +207,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         "identity.review_queue",
         _review,
         [
+            "identity.record",
             "identity.pair",
             "identity.conflict",
             "identity.customer_xref",

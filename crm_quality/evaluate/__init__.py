@@ -190,10 +190,12 @@ def _join(con: duckdb.DuckDBPyConnection) -> None:
     pairs = (
         """
         select
-            concat_ws('/', left_source_system, left_source_object, left_source_id) as left_record,
-            concat_ws('/', right_source_system, right_source_object, right_source_id) as right_record,
-            match_weight, reason
-        from identity.pair
+            concat_ws('/', l.source_system, l.source_object, l.source_id) as left_record,
+            concat_ws('/', r.source_system, r.source_object, r.source_id) as right_record,
+            pair.match_weight, pair.reason
+        from identity.pair as pair
+        join identity.record as l on l.record_number = pair.record_number_l
+        join identity.record as r on r.record_number = pair.record_number_r
         """
         if has_table(con, "identity", "pair")
         else "select '' as left_record, '' as right_record, 0.0 as match_weight, '' as reason where false"

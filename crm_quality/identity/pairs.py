@@ -26,7 +26,15 @@ from crm_quality.identity.objective import BEST_F1, DEFAULT_OBJECTIVE
 from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
 from crm_quality.identity.related import missing_inside, relate
-from crm_quality.identity.reuse import CHANGED, Reuse, find_unchanged, reuse_candidates, reuse_inside
+from crm_quality.identity.reuse import (
+    CHANGED,
+    Reuse,
+    find_unchanged,
+    known_pairs,
+    reuse_candidates,
+    reuse_inside,
+    start_reuse,
+)
 from crm_quality.identity.roles import Kind
 from crm_quality.identity.score import frequency_query, score_candidates
 from crm_quality.identity.training import Fit, fit, only_names, usable_evidence
@@ -46,8 +54,6 @@ CERTAIN_WEIGHT = 30.0
 
 _PAIR_COLUMNS = f"""
     party_type varchar, record_number_l bigint, record_number_r bigint,
-    left_source_system varchar, left_source_object varchar, left_source_id varchar,
-    right_source_system varchar, right_source_object varchar, right_source_id varchar,
     match_probability double, match_weight double, reason varchar, match_key varchar,
     waterfall {SQL_TYPE},
     model struct(weight double, reason varchar, match_key varchar, waterfall {SQL_TYPE})
@@ -177,6 +183,7 @@ def build_pairs(
             f"create table {schema}.weighed (record_number_l bigint, record_number_r bigint, match_weight double,"
             f" reason varchar, match_key varchar, waterfall {SQL_TYPE})"
         )
+        start_reuse(con, schema)
         reports = [
             _compare_candidates(con, kind, schema, models_dir, incremental, pinned.get(kind.party_type), objective)
             for kind in KINDS
@@ -220,7 +227,7 @@ def _compare_candidates(
         add_equal_names(con, schema)
     reuse = find_unchanged(con, kind, table, schema, _everything_else(model, counts, objective), incremental)
     build_candidates(con, schema, counts, f"{table}_{CHANGED}" if reuse.unchanged else None)
-    reused = reuse_candidates(con, table, schema)
+    reused = reuse_candidates(con, kind, schema)
     compared = _score(con, kind, table, schema, models_dir, model, objective, "candidate")
     reuse = replace(reuse, reused_pairs=reused, compared_pairs=compared)
     return KindReport(kind.party_type, records, model, trained, tuple(counts), reuse, not_in_model)
@@ -238,7 +245,7 @@ def _compare_inside(
     table = record_table(kind, schema)
     if report.model is None or not missing_inside(con, table, schema):
         return report
-    reused = reuse_inside(con, table, schema)
+    reused = reuse_inside(con, kind, schema)
     compared = _score(con, kind, table, schema, models_dir, report.model, objective, "inside")
     pairs = {
         "reused_pairs": report.reuse.reused_pairs + reused,
@@ -365,14 +372,14 @@ def _records(con: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _store(con: duckdb.DuckDBPyConnection, schema: str) -> int:
-    """Write identity.pair from weighed and certain pairs; returns how many are certain."""
+    """Write identity.pair from weighed, known and certain pairs; returns how many are certain."""
     con.execute(
         f"""
         insert into identity.pair
         select
-            l.party_type, l.record_number, r.record_number,
-            l.source_system, l.source_object, l.source_id,
-            r.source_system, r.source_object, r.source_id,
+            record.party_type,
+            pair.record_number_l,
+            pair.record_number_r,
             1 / (1 + pow(2, -greatest(least(pair.match_weight, 60), -60))),
             pair.match_weight,
             pair.reason,
@@ -383,22 +390,21 @@ def _store(con: duckdb.DuckDBPyConnection, schema: str) -> int:
             select
                 record_number_l,
                 record_number_r,
-                case when certain.reason is null then weighed.match_weight else {CERTAIN_WEIGHT} end as match_weight,
-                concat_ws(', ', certain.reason, weighed.reason) as reason,
-                case when certain.reason is null then weighed.match_key else concat('{MATCH_KEY} ', certain.priority) end
+                case when certain.reason is null then scored.match_weight else {CERTAIN_WEIGHT} end as match_weight,
+                concat_ws(', ', certain.reason, scored.reason) as reason,
+                case when certain.reason is null then scored.match_key else concat('{MATCH_KEY} ', certain.priority) end
                     as match_key,
-                case when certain.reason is null then weighed.waterfall end as waterfall,
-                case when certain.reason is not null and weighed.match_weight is not null
+                case when certain.reason is null then scored.waterfall end as waterfall,
+                case when certain.reason is not null and scored.match_weight is not null
                     then struct_pack(
-                        weight := weighed.match_weight, reason := weighed.reason, match_key := weighed.match_key,
-                        waterfall := weighed.waterfall
+                        weight := scored.match_weight, reason := scored.reason, match_key := scored.match_key,
+                        waterfall := scored.waterfall
                     )
                 end as model
-            from {schema}.weighed as weighed
+            from (from {schema}.weighed union all {known_pairs(schema)}) as scored
             full join {schema}.certain as certain using (record_number_l, record_number_r)
         ) as pair
-        join identity.record as l on l.record_number = pair.record_number_l
-        join identity.record as r on r.record_number = pair.record_number_r
+        join identity.record as record on record.record_number = pair.record_number_l
         """
     )
     return _records(con, f"{schema}.certain")

@@ -20,8 +20,12 @@ def relate(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     """
     import pyarrow as pa
 
+    con.execute(
+        f"create or replace view {schema}.scored as"
+        f" select record_number_l, record_number_r, match_weight from {schema}.weighed union all from {schema}.known"
+    )
     edges = con.execute(
-        f"select record_number_l as l, record_number_r as r from {schema}.weighed where match_weight >= 0"
+        f"select record_number_l as l, record_number_r as r from {schema}.scored where match_weight >= 0"
         f" union all select record_number_l, record_number_r from {schema}.certain"
     ).fetchnumpy()
     (size,) = con.execute("select coalesce(max(record_number), 0) + 1 from identity.record").fetchone() or (1,)
@@ -37,10 +41,7 @@ def relate(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     con.execute(
         f"""
         create or replace table {schema}.related as
-        with known as (
-            select record_number_l, record_number_r, match_weight from {schema}.weighed
-        ),
-        listed as (
+        with listed as (
             select l.record_number as record_number_l, r.record_number as record_number_r
             from {schema}.component as l
             join {schema}.component as r on l.component = r.component and l.record_number < r.record_number
@@ -48,16 +49,16 @@ def relate(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             union
             select l.record_number, r.record_number
             from (
-                select record_number_l, record_number_r from known
+                select record_number_l, record_number_r from {schema}.scored
                 union select record_number_l, record_number_r from {schema}.certain
             ) as edge
             join {schema}.component as l on l.record_number = edge.record_number_l
             join {schema}.component as r on r.record_number = edge.record_number_r
             where l.component = r.component
         )
-        select listed.*, known.match_weight
+        select listed.*, scored.match_weight
         from listed
-        left join known using (record_number_l, record_number_r)
+        left join {schema}.scored as scored using (record_number_l, record_number_r)
         """
     )
 

@@ -24,10 +24,20 @@ class Reuse:
     compared_pairs: int = 0
 
 
+def start_reuse(con: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """Create {schema}.unchanged (party_type, record_number, number_before): records that are as they were; and
+    {schema}.known (record_number_l, record_number_r, match_weight): pairs that keep the model's weight. Both empty.
+    """
+    con.execute(
+        f"create table {schema}.unchanged (party_type varchar, record_number bigint, number_before bigint);"
+        f" create table {schema}.known (record_number_l bigint, record_number_r bigint, match_weight double)"
+    )
+
+
 def find_unchanged(
     con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, everything_else: str, incremental: bool
 ) -> Reuse:
-    """Create {table}_unchanged and {table}_changed; add the records to identity.record_state.
+    """Add to {schema}.unchanged and identity.record_state; create {table}_changed, the other records of `table`.
 
     A record's fingerprint covers its source key and all that its pairs depend on: its row of `table`, the values it
     is not blocked by ({schema}.left_out), and `everything_else`. Two records with the fingerprints of last night have
@@ -53,70 +63,82 @@ def find_unchanged(
     con.execute(f"insert into identity.record_state from {table}_fingerprint")
     con.execute(
         f"""
-        create or replace table {table}_unchanged as
-        select fingerprint.record_number, before.record_number as number_before
-        from previous.record_state as before
-        join {table}_fingerprint as fingerprint using (fingerprint)
-        where {str(incremental).lower()}
+        create or replace table {table}_{CHANGED} as
+        select record_number from {table}_fingerprint anti join previous.record_state using (fingerprint)
         """
     )
-    con.execute(
-        f"create or replace table {table}_{CHANGED} as"
-        f" select record_number from {table}_fingerprint anti join {table}_unchanged using (record_number)"
-    )
-    unchanged, changed = con.execute(
-        f"select (select count(*) from {table}_unchanged), (select count(*) from {table}_{CHANGED})"
+    records, changed = con.execute(
+        f"select (select count(*) from {table}), (select count(*) from {table}_{CHANGED})"
     ).fetchone() or (0, 0)
-    if changed > MOST_CHANGED * (changed + unchanged):
-        con.execute(f"delete from {table}_unchanged")
-        unchanged = 0
-    return Reuse(int(unchanged))
+    if not incremental or changed > MOST_CHANGED * records:
+        return Reuse()
+    con.execute(
+        f"""
+        insert into {schema}.unchanged
+        select '{kind.party_type}', fingerprint.record_number, before.record_number
+        from {table}_fingerprint as fingerprint
+        join previous.record_state as before using (fingerprint)
+        """
+    )
+    return Reuse(int(records - changed))
 
 
-def _known_pairs(table: str) -> str:
-    """Query of last night's scores of pairs of {table}_unchanged, as the model gave them."""
+def known_pairs(schema: str) -> str:
+    """Query of the pairs of {schema}.known with all that the model said of them last night."""
+    model = ", ".join(
+        f"case when pair.model is null then pair.{column} else pair.model.{field} end as {column}"
+        for column, field in _MODEL.items()
+    )
     return f"""
-        select
-            l.record_number as record_number_l,
-            r.record_number as record_number_r,
-            case when pair.model is null then pair.match_weight else pair.model.weight end as match_weight,
-            case when pair.model is null then pair.reason else pair.model.reason end as reason,
-            case when pair.model is null then pair.match_key else pair.model.match_key end as match_key,
-            case when pair.model is null then pair.waterfall else pair.model.waterfall end as waterfall
-        from previous.pair as pair
-        join {table}_unchanged as l on l.number_before = pair.record_number_l
-        join {table}_unchanged as r on r.number_before = pair.record_number_r
-        where pair.model is not null or not starts_with(pair.match_key, 'certain')
+        select l.record_number as record_number_l, r.record_number as record_number_r, {model}
+        {_PAIRS_OF_UNCHANGED.format(schema=schema)}
+        semi join {schema}.known as known
+            on known.record_number_l = l.record_number and known.record_number_r = r.record_number
     """
 
 
-def reuse_candidates(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> int:
-    """Put the known scores of candidates among the records of `table` into {schema}.weighed; returns how many."""
-    return _count(
-        con,
-        f"insert into {schema}.weighed select * from ({_known_pairs(table)}) where match_key <> '{INSIDE}'",
-    )
+_MODEL = {"match_weight": "weight", "reason": "reason", "match_key": "match_key", "waterfall": "waterfall"}
+_PAIRS_OF_UNCHANGED = """
+    from previous.pair as pair
+    join {schema}.unchanged as l on l.number_before = pair.record_number_l
+    join {schema}.unchanged as r on r.number_before = pair.record_number_r
+"""
 
 
-def reuse_inside(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> int:
-    """Move the pairs of {schema}.inside whose scores are known to {schema}.weighed; returns how many."""
-    reused = _count(
+def reuse_candidates(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> int:
+    """Add the candidates among the unchanged records of a kind that have a score to {schema}.known; returns how many."""
+    return _add_known(con, kind, schema, f"match_key <> '{INSIDE}'")
+
+
+def reuse_inside(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> int:
+    """Move the pairs of {schema}.inside whose scores are known to {schema}.known; returns how many."""
+    reused = _add_known(
         con,
-        f"""
-        insert into {schema}.weighed
-        select known.*
-        from ({_known_pairs(table)}) as known
-        join {schema}.inside as inside
-            on inside.join_key_l = known.record_number_l and inside.join_key_r = known.record_number_r
-        """,
+        kind,
+        schema,
+        f"(record_number_l, record_number_r) in (select (join_key_l, join_key_r) from {schema}.inside)",
     )
     con.execute(
         f"delete from {schema}.inside where (join_key_l, join_key_r) in"
-        f" (select (record_number_l, record_number_r) from {schema}.weighed)"
+        f" (select (record_number_l, record_number_r) from {schema}.known)"
     )
     return reused
 
 
-def _count(con: duckdb.DuckDBPyConnection, statement: str) -> int:
-    row = con.execute(statement).fetchone()
+def _add_known(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, condition: str) -> int:
+    row = con.execute(
+        f"""
+        insert into {schema}.known
+        select record_number_l, record_number_r, match_weight
+        from (
+            select l.record_number as record_number_l, r.record_number as record_number_r,
+                coalesce(pair.model.weight, pair.match_weight) as match_weight,
+                coalesce(pair.model.match_key, pair.match_key) as match_key
+            {_PAIRS_OF_UNCHANGED.format(schema=schema)}
+            where l.party_type = '{kind.party_type}'
+        )
+        -- A certain match that the model never saw has no score.
+        where not starts_with(match_key, 'certain') and {condition}
+        """
+    ).fetchone()
     return int(row[0]) if row else 0

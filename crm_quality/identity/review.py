@@ -47,7 +47,7 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
                 concat('kept apart', coalesce(concat(' because of ', conflict), ''), ': ') as remark,
                 case when conflict is null then match_probability else {DOUBT_IN_CONFLICT} end as doubt
             from review_pair
-            where left_customer <> right_customer and match_probability > {LEAST_PROBABILITY}
+            where left_customer <> right_customer
             qualify row_number() over (
                 partition by least(left_customer, right_customer), greatest(left_customer, right_customer)
                 order by match_weight desc, l, r
@@ -83,10 +83,13 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
             left join (select distinct l, r from decided) as decided on decided.l = chosen.l and decided.r = chosen.r
         )
         select
-            left(sha256(concat_ws('|', left_source_system, left_source_object, left_source_id,
-                right_source_system, right_source_object, right_source_id)), 16) as pair_id,
-            left_source_system, left_source_object, left_source_id,
-            right_source_system, right_source_object, right_source_id,
+            left(sha256(concat_ws('|', left_record.source_key, right_record.source_key)), 16) as pair_id,
+            left_record.source_system as left_source_system,
+            left_record.source_object as left_source_object,
+            left_record.source_id as left_source_id,
+            right_record.source_system as right_source_system,
+            right_record.source_object as right_source_object,
+            right_record.source_id as right_source_id,
             doubtful.match_probability,
             concat(remark, pair.reason) as reasons,
             case when is_decided then 'decided' else 'open' end as status,
@@ -94,6 +97,8 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
             round(worth, 4) as worth, round(doubt, 4) as doubt, pair.waterfall
         from doubtful
         join identity.pair as pair on pair.record_number_l = doubtful.l and pair.record_number_r = doubtful.r
+        join identity.record as left_record on left_record.record_number = doubtful.l
+        join identity.record as right_record on right_record.record_number = doubtful.r
         qualify row_number() over (partition by is_decided order by worth desc, l, r) <= {most_open} or is_decided
         order by is_decided, worth desc, l, r
         """
@@ -140,9 +145,9 @@ def _weigh_customers(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _number_pairs(con: duckdb.DuckDBPyConnection) -> None:
-    """review_pair: the scored pairs as record numbers, the customers of both sides, and what contradicts."""
+    """review_pair: pairs inside customers and likely ones between them, as record numbers, and what contradicts."""
     con.execute(
-        """
+        f"""
         create or replace temp table review_pair as
         select
             pair.record_number_l as l, pair.record_number_r as r,
@@ -153,6 +158,7 @@ def _number_pairs(con: duckdb.DuckDBPyConnection) -> None:
         join identity.customer_xref as left_xref on left_xref.record_number = pair.record_number_l
         join identity.customer_xref as right_xref on right_xref.record_number = pair.record_number_r
         left join identity.conflict as conflict using (record_number_l, record_number_r)
+        where left_xref.customer_id = right_xref.customer_id or pair.match_probability > {LEAST_PROBABILITY}
         """
     )
 

@@ -43,8 +43,6 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "identity.pair": {
         "record_number_l": "bigint", "record_number_r": "bigint",
-        "left_source_system": "varchar", "left_source_object": "varchar", "left_source_id": "varchar",
-        "right_source_system": "varchar", "right_source_object": "varchar", "right_source_id": "varchar",
         "match_weight": "double", "reason": "varchar", "match_key": "varchar", "waterfall": _STEPS,
         "model": f"struct(weight double, reason varchar, match_key varchar, waterfall {_STEPS})",
     },

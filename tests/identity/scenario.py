@@ -102,8 +102,6 @@ _EMPTY = {
     "identity.conflict": "record_number_l bigint, record_number_r bigint, reason varchar",
     "identity.pair": """
         party_type varchar, record_number_l bigint, record_number_r bigint,
-        left_source_system varchar, left_source_object varchar, left_source_id varchar,
-        right_source_system varchar, right_source_object varchar, right_source_id varchar,
         match_probability double, match_weight double, reason varchar, match_key varchar,
         waterfall struct(step varchar, agreement varchar, bits double)[]""",
     **dict.fromkeys(
@@ -189,8 +187,7 @@ def add_pair(
     con.execute(
         """
         insert into identity.pair
-        select 'person', min(record_number), max(record_number), 'crm', 'Contact', min(source_id), 'crm', 'Contact', max(source_id),
-            ?, ?, ?, ?, null
+        select 'person', min(record_number), max(record_number), ?, ?, ?, ?, null
         from identity.record where source_id in (?, ?)
         """,
         [1 / (1 + 2**-weight), weight, reason, key, left, right],

@@ -70,15 +70,15 @@ def test_an_evaluation_is_written_as_json(con: duckdb.DuckDBPyConnection, tmp_pa
 def _scored(con: duckdb.DuckDBPyConnection, *pairs: tuple[str, str, float]) -> None:
     con.execute("create schema identity")
     con.execute(
-        "create table identity.pair (left_source_system varchar, left_source_object varchar, left_source_id varchar,"
-        " right_source_system varchar, right_source_object varchar, right_source_id varchar, match_weight double,"
-        " reason varchar)"
+        "create table identity.record as"
+        " select source_id::bigint as record_number, 'crm' as source_system, 'Contact' as source_object, source_id"
+        " from golden.customer_xref"
+    )
+    con.execute(
+        "create table identity.pair (record_number_l bigint, record_number_r bigint, match_weight double, reason varchar)"
     )
     for left, right, weight in pairs:
-        con.execute(
-            "insert into identity.pair values ('crm', 'Contact', ?, 'crm', 'Contact', ?, ?, 'same name')",
-            [left, right, weight],
-        )
+        con.execute("insert into identity.pair values (?, ?, ?, 'same name')", [left, right, weight])
 
 
 def test_figures_by_source_pair_add_up_to_all(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

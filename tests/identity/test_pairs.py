@@ -193,7 +193,8 @@ def test_one_person_written_in_two_ways_is_joined(con: duckdb.DuckDBPyConnection
 def test_every_pair_has_a_reason_in_words(con: duckdb.DuckDBPyConnection) -> None:
     reasons = dict(
         con.execute(
-            "select left_source_id, reason from identity.pair where left_source_id in ('swapped1', 'gone')"
+            "select source_id, reason from identity.pair join identity.record on record_number = record_number_l"
+            " where source_id in ('swapped1', 'gone')"
         ).fetchall()
     )
     assert reasons["swapped1"] == "same name but for a slip or the order, similar birth date, same mobile" or (
