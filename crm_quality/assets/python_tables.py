@@ -188,7 +188,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
     PythonTable(
         "identity.customer_xref",
         _xref,
-        ["identity.cluster"],
+        ["identity.cluster", "identity.record"],
         "The lasting customer id of every record.",
     ),
     PythonTable(

@@ -35,42 +35,42 @@ def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             union all
             select record_number, hash('p', name_key, other)
             from (
-                select record_number, name_key, unnest([birth_date, email, phone_1, phone_2]) as other
+                select record_number, name_key, unnest(list_distinct([birth_date, email, phone_1, phone_2])) as other
                 from identity.person_feature
             )
             where name_key is not null and other is not null
         ),
         placed as (
-            select distinct twin.key, twin.record_number,
+            select twin.key, twin.record_number,
                 hash(record.party_type, record.source_system, record.source_object) as place
             from twin
             join identity.record as record on record.record_number = twin.record_number
+            where twin.key in (select key from twin group by key having count(*) > 1)
         ),
-        inside as (
-            select key, place, count(*) as records from placed group by all
-        ),
-        everywhere as (select key, sum(records) as records from inside group by key),
         counted as (
             select record_number,
-                bool_or(inside.records > 1) as has_twin_inside,
-                bool_or(everywhere.records > inside.records) as has_twin_elsewhere
-            from placed
-            join inside using (key, place)
-            join everywhere using (key)
+                bool_or(inside > 1) as has_twin_inside,
+                bool_or(everywhere > inside) as has_twin_elsewhere
+            from (
+                select record_number,
+                    count(*) over (partition by key, place) as inside, count(*) over (partition by key) as everywhere
+                from placed
+            )
             group by record_number
         ),
         clean as (
-        select source_system, source_object, party_type
-        from counted
-        join identity.record as record using (record_number)
-        where (source_system, source_object) not in (
-            select (source_system, source_object) from core.party
-            where merged_into_source_id is not null or merged_source_ids is not null or is_flagged_duplicate
-        )
-        group by all
-        having count(*) >= {LEAST_RECORDS}
-            and avg(cast(has_twin_elsewhere as integer)) >= {LEAST_ELSEWHERE}
-            and count(*) filter (has_twin_inside) <= case party_type {cases} end * count(*) filter (has_twin_elsewhere)
+            select source_system, source_object, party_type
+            from identity.record as record
+            left join counted using (record_number)
+            where (source_system, source_object) not in (
+                select (source_system, source_object) from core.party
+                where merged_into_source_id is not null or merged_source_ids is not null or is_flagged_duplicate
+            )
+            group by all
+            having count(*) >= {LEAST_RECORDS}
+                and count(*) filter (has_twin_elsewhere) >= {LEAST_ELSEWHERE} * count(*)
+                and count(*) filter (has_twin_inside)
+                    <= case party_type {cases} end * count(*) filter (has_twin_elsewhere)
         )
         select record.record_number, concat(source_system, '|', source_object) as clean_source
         from identity.record as record

@@ -263,20 +263,14 @@ def _store(con: duckdb.DuckDBPyConnection, label: np.ndarray) -> None:
             qualify row_number() over (partition by record_number order by match_weight desc, other) = 1
         )
         select
-            first.source_key as cluster_id,
             label_in.first as cluster_number,
-            record.record_number,
-            record.source_system,
-            record.source_object,
-            record.source_id,
+            label_in.record_number,
             coalesce(best.match_probability, 1.0) as match_probability,
             case
                 when label_in.records = 1 then 'only record'
                 else coalesce(best.reason, 'linked by a steward')
             end as match_reason
         from label_in
-        join identity.record as record on record.record_number = label_in.record_number
-        join identity.record as first on first.record_number = label_in.first
         left join best on best.record_number = label_in.record_number
         """
     )

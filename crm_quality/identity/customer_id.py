@@ -25,7 +25,7 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
     An id stays with the cluster that holds most of its records; of equal claims the older id wins (the earlier
     `new` event, then the smaller id), and of equal parts the one that held it longer, not one that came with another id. A cluster that inherits no id
     gets back one that ended with most of its records here, so that what is unmerged is as it was before; else a new
-    one. A pure function of identity.cluster, of previous.customer_xref, customer_id_event and customer_membership,
+    one. A pure function of identity.record and cluster, of previous.customer_xref, customer_id_event and customer_membership,
     and of meta.current_run.
     """
     _claims(con)
@@ -43,9 +43,10 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
         select
             owner.customer_id,
             cluster.record_number,
-            cluster.source_system, cluster.source_object, cluster.source_id,
+            record.source_system, record.source_object, record.source_id,
             cluster.match_probability, cluster.match_reason
         from identity.cluster as cluster
+        join identity.record as record using (record_number)
         join id_owner as owner using (cluster_number)
         """
     )
@@ -79,8 +80,9 @@ def _claims(con: duckdb.DuckDBPyConnection) -> None:
                 as is_contested
         from (
             select cluster.cluster_number, xref.customer_id, count(*) as records
-            from identity.cluster as cluster
-            join previous.customer_xref as xref using (source_system, source_object, source_id)
+            from previous.customer_xref as xref
+            join identity.record as record using (source_system, source_object, source_id)
+            join identity.cluster as cluster on cluster.record_number = record.record_number
             group by cluster.cluster_number, xref.customer_id
         )
         """
@@ -102,14 +104,15 @@ def _claims(con: duckdb.DuckDBPyConnection) -> None:
                 min(membership.first_held_at) as held_since,
                 -- of runs of one day, what came from an id that has ended since came later
                 count(*) filter (
-                    (cluster.source_system, cluster.source_object, cluster.source_id) in (select record from ended_record)
+                    (record.source_system, record.source_object, record.source_id) in (select record from ended_record)
                 ) as inherited
             from contested
             join identity.cluster as cluster using (cluster_number)
+            join identity.record as record using (record_number)
             join previous.customer_xref as xref
                 on xref.customer_id = contested.customer_id
-                and xref.source_system = cluster.source_system
-                and xref.source_object = cluster.source_object and xref.source_id = cluster.source_id
+                and xref.source_system = record.source_system
+                and xref.source_object = record.source_object and xref.source_id = record.source_id
             left join previous.customer_membership as membership
                 on membership.is_current and membership.customer_id = xref.customer_id
                 and membership.source_system = xref.source_system
@@ -159,7 +162,8 @@ def _claims_of_ended(con: duckdb.DuckDBPyConnection) -> None:
         held as (
             select cluster.cluster_number, last_member.customer_id, count(*) as records
             from last_member
-            join identity.cluster as cluster using (source_system, source_object, source_id)
+            join identity.record as record using (source_system, source_object, source_id)
+            join identity.cluster as cluster on cluster.record_number = record.record_number
             group by cluster.cluster_number, last_member.customer_id
         ),
         age as ({_age("select customer_id from held")})
@@ -222,8 +226,10 @@ def _mint(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         create or replace temp table id_unsettled as
-        select cluster_number, cluster_id from identity.cluster
-        where record_number = cluster_number and cluster_number not in (select cluster_number from id_owner)
+        select record_number as cluster_number, concat_ws('|', source_system, source_object, source_id) as first_key
+        from identity.record
+        where record_number in (select cluster_number from identity.cluster)
+            and record_number not in (select cluster_number from id_owner)
         """
     )
     attempt = 0
@@ -232,7 +238,7 @@ def _mint(con: duckdb.DuckDBPyConnection) -> None:
             f"""
             insert into id_owner
             with minted as (
-                select cluster_number, {minted_id("cluster_id", str(attempt))} as customer_id from id_unsettled
+                select cluster_number, {minted_id("first_key", str(attempt))} as customer_id from id_unsettled
             )
             select cluster_number, customer_id, 'minted'
             from minted

@@ -46,7 +46,7 @@ def relate(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             from {schema}.component as l
             join {schema}.component as r on l.component = r.component and l.record_number < r.record_number
             where l.records <= {LARGEST_COMPONENT}
-            union
+            union all
             select l.record_number, r.record_number
             from (
                 select record_number_l, record_number_r from {schema}.scored
@@ -54,7 +54,7 @@ def relate(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             ) as edge
             join {schema}.component as l on l.record_number = edge.record_number_l
             join {schema}.component as r on r.record_number = edge.record_number_r
-            where l.component = r.component
+            where l.component = r.component and l.records > {LARGEST_COMPONENT}
         )
         select listed.*, scored.match_weight
         from listed

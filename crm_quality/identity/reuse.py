@@ -53,8 +53,8 @@ def find_unchanged(
         f"""
         create or replace table {table}_fingerprint as
         select input.record_number,
-            hash(record.source_key, {literal(everything_else)}, left_out.keys, {", ".join(f"input.{column}" for column in columns)})
-                as fingerprint
+            hash(record.source_system, record.source_object, record.source_id, {literal(everything_else)}, left_out.keys,
+                {", ".join(f"input.{column}" for column in columns)}) as fingerprint
         from {table} as input
         join identity.record as record using (record_number)
         left join {schema}.left_out as left_out using (record_number)

@@ -83,7 +83,8 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
             left join (select distinct l, r from decided) as decided on decided.l = chosen.l and decided.r = chosen.r
         )
         select
-            left(sha256(concat_ws('|', left_record.source_key, right_record.source_key)), 16) as pair_id,
+            left(sha256(concat_ws('|', left_record.source_system, left_record.source_object, left_record.source_id,
+                right_record.source_system, right_record.source_object, right_record.source_id)), 16) as pair_id,
             left_record.source_system as left_source_system,
             left_record.source_object as left_source_object,
             left_record.source_id as left_source_id,

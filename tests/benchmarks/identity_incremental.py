@@ -25,6 +25,7 @@ from crm_quality.identity.cluster import build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
 from crm_quality.identity.pairs import build_pairs
 from crm_quality.identity.review import build_review_queue
+from crm_quality.publish.versions import READABLE_SINCE
 from crm_quality.sql_model import load_models
 from crm_quality.warehouse import STORAGE_VERSION
 from tests.identity.scenario import create_empty_tables
@@ -51,7 +52,8 @@ def _first_night(project: Path, folder: Path) -> None:
             con.execute(f"create or replace table core.{table} as from source.core.{table}")
         con.execute("detach source")
         _night(con, folder / "models", incremental=False)
-        con.execute(f"attach '{folder / 'published.duckdb'}' as published; create schema published.identity")
+        con.execute(f"attach '{folder / 'published.duckdb'}' as published (storage_version '{READABLE_SINCE}')")
+        con.execute("create schema published.identity")
         for table in PUBLISHED:
             con.execute(f"create table published.identity.{table} as from identity.{table}")
             con.execute(f"drop table previous.{table}")

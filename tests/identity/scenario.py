@@ -216,7 +216,9 @@ def run_pairs_and_clusters(
 
 def clusters(con: duckdb.DuckDBPyConnection) -> set[frozenset[str]]:
     """The source ids of every cluster."""
-    rows = con.execute("select list(source_id) from identity.cluster group by cluster_id").fetchall()
+    rows = con.execute(
+        "select list(source_id) from identity.cluster join identity.record using (record_number) group by cluster_number"
+    ).fetchall()
     return {frozenset(row[0]) for row in rows}
 
 
@@ -227,17 +229,17 @@ def together(con: duckdb.DuckDBPyConnection, *source_ids: str) -> bool:
 
 def set_clusters(con: duckdb.DuckDBPyConnection, groups: list[list[str]]) -> None:
     """identity.cluster as given, for tests of ids."""
-    rows = [(f"crm|Contact|{min(group)}", f"crm|Contact|{key}") for group in groups for key in group]
-    con.execute("create or replace temp table grouped (cluster_id varchar, source_key varchar)")
+    rows = [(min(group), key) for group in groups for key in group]
+    con.execute("create or replace temp table grouped (first_id varchar, source_id varchar)")
     con.executemany("insert into grouped values (?, ?)", rows)
     con.execute(
         """
         create or replace table identity.cluster as
-        select cluster_id, first.record_number as cluster_number, record.* exclude (source_key, party_type),
+        select first.record_number as cluster_number, record.record_number,
             1.0 as match_probability, 'only record' as match_reason
         from grouped
-        join identity.record as record using (source_key)
-        join identity.record as first on first.source_key = grouped.cluster_id
+        join identity.record as record using (source_id)
+        join identity.record as first on first.source_id = grouped.first_id
         """
     )
 

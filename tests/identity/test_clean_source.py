@@ -51,6 +51,7 @@ def test_two_records_of_a_clean_source_are_never_one_customer(tmp_path: Path) ->
     assert together(con, "c0", "e0")
     assert not together(con, "c0", "near")
     most = con.execute(
-        "select max(n) from (select count(*) as n from identity.cluster group by cluster_id, source_system)"
+        "select max(n) from (select count(*) as n from identity.cluster join identity.record using (record_number)"
+        " group by cluster_number, source_system)"
     ).fetchone()
     assert most == (1,)

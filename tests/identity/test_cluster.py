@@ -12,17 +12,13 @@ from crm_quality.identity.organisation import CONTAINED
 from tests.identity.scenario import add_conflict, add_pair, bare_warehouse, clusters, decide, together
 
 
-def test_every_record_is_in_exactly_one_cluster_named_after_its_smallest_key() -> None:
+def test_every_record_is_in_exactly_one_cluster_numbered_after_its_first_record() -> None:
     con = bare_warehouse(["a", "b", "c"])
     add_pair(con, "b", "c", 15)
     report = build_clusters(con)
     assert (report.records, report.clusters) == (3, 2)
-    rows = con.execute("select source_id, cluster_id, match_reason from identity.cluster order by 1").fetchall()
-    assert rows == [
-        ("a", "crm|Contact|a", "only record"),
-        ("b", "crm|Contact|b", "alike"),
-        ("c", "crm|Contact|b", "alike"),
-    ]
+    rows = con.execute("select record_number, cluster_number, match_reason from identity.cluster order by 1").fetchall()
+    assert rows == [(1, 1, "only record"), (2, 2, "alike"), (3, 2, "alike")]
 
 
 def test_without_any_pair_every_record_stands_alone() -> None:
@@ -101,7 +97,7 @@ def test_a_must_link_decision_joins_what_nothing_else_would() -> None:
     decide(con, 1, "must_link", "a", "c")
     build_clusters(con)
     assert clusters(con) == {frozenset("ac"), frozenset("b")}
-    assert con.execute("select match_reason from identity.cluster where source_id = 'a'").fetchone() == (
+    assert con.execute("select match_reason from identity.cluster where record_number = 1").fetchone() == (
         "linked by a steward",
     )
 

@@ -163,7 +163,7 @@ def test_records_of_one_person_are_joined(con: duckdb.DuckDBPyConnection) -> Non
 
 def test_records_of_different_people_are_not_joined(con: duckdb.DuckDBPyConnection) -> None:
     largest = con.execute(
-        "select max(n) from (select count(*) as n from identity.cluster group by cluster_id)"
+        "select max(n) from (select count(*) as n from identity.cluster group by cluster_number)"
     ).fetchone()
     assert largest == (2,)
 
