@@ -208,9 +208,10 @@ def _link_region(
     a, b = np.searchsorted(nodes, graph.left), np.searchsorted(nodes, graph.right)
     weights = np.full((len(nodes), len(nodes)), np.nan)
     weights[a, b] = weights[b, a] = graph.weight
-    contained = np.zeros((len(nodes), len(nodes)), dtype=bool)
-    contained[a, b] = contained[b, a] = graph.contained
-    _hold_back_common_names(weights, contained)
+    if np.count_nonzero(graph.contained) >= MOST_OWNERS:
+        contained = np.zeros((len(nodes), len(nodes)), dtype=bool)
+        contained[a, b] = contained[b, a] = graph.contained
+        _hold_back_common_names(weights, contained)
     forbidden = np.zeros((len(nodes), len(nodes)), dtype=bool)
     for one, other in np.searchsorted(nodes, np.array(apart, dtype=np.int64).reshape(-1, 2)).tolist():
         forbidden[one, other] = forbidden[other, one] = True
