@@ -76,7 +76,12 @@ class SqlModel:
     def build(self, con: duckdb.DuckDBPyConnection) -> None:
         """Make the table, with the file's comments on it and its columns."""
         con.execute(f"create schema if not exists {self.schema}")
-        con.execute(f"create or replace table {self.name} as\n{self.sql}")
+        # The rows of a table have no order, and threads that need not keep one wait and remember less.
+        con.execute("set preserve_insertion_order = false")
+        try:
+            con.execute(f"create or replace table {self.name} as\n{self.sql}")
+        finally:
+            con.execute("reset preserve_insertion_order")
         con.execute(f"comment on table {self.name} is {literal(self.description)}")
         notes = self.column_notes
         present = {name for name, *_ in con.execute(f"describe {self.name}").fetchall()}
