@@ -14,6 +14,12 @@ INSIDE = "inside a cluster"
 # Above this share of changed records, to look for their pairs costs more than to compare all.
 MOST_CHANGED = 0.3
 
+_PAIRS_OF_UNCHANGED = """
+    from previous.pair as pair
+    join {schema}.unchanged as l on l.number_before = pair.record_number_l
+    join {schema}.unchanged as r on r.number_before = pair.record_number_r
+"""
+
 
 @dataclass(frozen=True)
 class Reuse:
@@ -85,9 +91,10 @@ def find_unchanged(
 
 def known_pairs(schema: str) -> str:
     """Query of the pairs of {schema}.known with all that the model said of them last night."""
+    columns = {"match_weight": "weight", "reason": "reason", "match_key": "match_key", "waterfall": "waterfall"}
     model = ", ".join(
         f"case when pair.model is null then pair.{column} else pair.model.{field} end as {column}"
-        for column, field in _MODEL.items()
+        for column, field in columns.items()
     )
     return f"""
         select l.record_number as record_number_l, r.record_number as record_number_r, {model}
@@ -95,14 +102,6 @@ def known_pairs(schema: str) -> str:
         semi join {schema}.known as known
             on known.record_number_l = l.record_number and known.record_number_r = r.record_number
     """
-
-
-_MODEL = {"match_weight": "weight", "reason": "reason", "match_key": "match_key", "waterfall": "waterfall"}
-_PAIRS_OF_UNCHANGED = """
-    from previous.pair as pair
-    join {schema}.unchanged as l on l.number_before = pair.record_number_l
-    join {schema}.unchanged as r on r.number_before = pair.record_number_r
-"""
 
 
 def reuse_candidates(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str) -> int:
