@@ -151,7 +151,8 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         "identity.pair",
         _pairs,
         ["identity.record", "identity.person_feature", "identity.organisation_feature"],
-        "Pairs of records that may be the same person or company, with the weight of the evidence and the reason in words.",
+        "Pairs of records that may be the same person or company, with the weight of the evidence and the reason in words. "
+        "identity.record says which records the numbers stand for.",
         ("duckdb", "python", "splink"),
     ),
     PythonTable(
