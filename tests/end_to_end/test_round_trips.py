@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -281,11 +282,12 @@ def test_a_forgotten_person_stands_in_no_file_of_the_project(returned: Story):
     person = returned.person
     texts = [person["email"], person["id"], *(key[2] for key in person["keys"]), *person["children"]]
     assert len(person["children"]) > 10
+    # Not as part of another number: Dagster logs durations to sixteen digits.
+    pattern = re.compile(b"(?<![0-9.])(" + b"|".join(re.escape(text.encode()) for text in texts) + b")(?![0-9])")
     users = ("extracts", "truth", "writeback")
     for file in returned.folder.rglob("*"):
         if file.is_file() and file.relative_to(returned.folder).parts[0] not in users:
-            content = file.read_bytes()
-            assert not [text for text in texts if text.encode() in content], file
+            assert not pattern.search(file.read_bytes()), file
     for key in returned.person["keys"]:
         found = query(
             returned.folder,
