@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from crm_quality.identity.model import frequencies_sql, load_model
 from crm_quality.identity.pairs import KINDS, LEAST_WEIGHT, build_pairs, train
 from crm_quality.identity.workspace import new_linker, prepare_input, prepare_records, splink_api, workspace
 from crm_quality.warehouse import STORAGE_VERSION
+from tests.benchmarks.memory import peak_mb
 from tests.benchmarks.more_parties import multiply
 from tests.identity.scenario import create_empty_tables
 
@@ -134,11 +134,10 @@ def _measure(part: str, project: Path, copies: int, models: Path) -> None:
     """One part, in this process: prints JSON."""
     with tempfile.TemporaryDirectory() as scratch:
         con = _open(project, Path(scratch), copies)
-        before = resource.getrusage(resource.RUSAGE_SELF)
+        before = time.process_time()
         found: dict[str, float] = PARTS[part](con, models)
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        found["CPU seconds"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        found["peak MB"] = after.ru_maxrss / 1024
+        found["CPU seconds"] = time.process_time() - before
+        found["peak MB"] = peak_mb()
         print(json.dumps(found))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from crm_quality.identity.review import build_review_queue
 from crm_quality.publish.versions import READABLE_SINCE
 from crm_quality.sql_model import load_models
 from crm_quality.warehouse import STORAGE_VERSION
+from tests.benchmarks.memory import peak_mb
 from tests.identity.scenario import create_empty_tables
 
 CONFIG = {"threads": os.cpu_count() or 2, "storage_compatibility_version": STORAGE_VERSION}
@@ -121,8 +121,10 @@ def _measure(mode: str, folder: Path) -> None:
         start = time.perf_counter()
         found = _night(con, folder / "models", incremental=mode == "incremental")
         found |= {"CPU seconds": sum(found.values()), "seconds": time.perf_counter() - start}
-        found["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        hashes = [con.execute(f"select bit_xor(hash(t)) from identity.{table} as t").fetchone() for table in COMPARED]
+        found["peak MB"] = peak_mb()
+        hashes = [
+            con.execute(f"select count(*), sum(hash(t)) from identity.{table} as t").fetchone() for table in COMPARED
+        ]
         print(json.dumps([found, hashes]))
 
 
