@@ -92,12 +92,11 @@ policy as (
     ) as score
 ),
 
--- The name parts of an organisation are those of a person to ask for.
-record_field as (
+-- The name parts of an organisation are those of a person to ask for. Computed twice, for what stands alone goes straight
+-- through and need not be kept.
+record_field as not materialized (
     select
-        record.record_number,
-        record.customer_number,
-        record.is_alone,
+        record.*,
         coalesce(party.is_deleted, false) as is_deleted,
         party.name_problem is not null as has_junk_name,
         unnest([
@@ -141,12 +140,11 @@ record_field as (
     where not record.is_ghost
 ),
 
--- last_resort: how much speaks against a value from the start.
+-- What has other records beside it. last_resort: how much speaks against a value from the start.
 given as (
     select
         record_field.record_number,
         record_field.customer_number,
-        record_field.is_alone,
         case when record_field.is_deleted then 2 else 0 end
         + case
             when record_field.has_junk_name and policy.field in ('display_name', 'given_name', 'family_name') then 1
@@ -157,7 +155,7 @@ given as (
         record_field.given.value
     from record_field
     inner join policy on record_field.given.field = policy.field
-    where record_field.given.value is not null
+    where record_field.given.value is not null and not record_field.is_alone
 ),
 
 unit_policy as (
@@ -167,7 +165,7 @@ unit_policy as (
     from policy
 ),
 
--- What competes: a unit of fields of a record that has others beside it. content: equal where all fields are.
+-- What competes: a unit of fields of a record. content: equal where all fields are.
 candidate as (
     select
         record_number,
@@ -176,7 +174,6 @@ candidate as (
         max(last_resort) as last_resort,
         bit_xor(hash(field, lower(value))) as content
     from given
-    where not is_alone
     group by record_number, unit_number
 ),
 
@@ -496,31 +493,37 @@ lost as (
     group by loser.customer_number, loser.field
 ),
 
--- Every record with the units in which it stands for all that agree.
-standing as (
-    select record.*, coalesce(settled.units, 0) as units
-    from record
-    left join settled on record.record_number = settled.record_number
-),
-
 survivor as (
     select
-        standing.customer_id,
+        record_field.customer_id,
+        policy.field,
+        record_field.given.value,
+        record_field.source_system,
+        record_field.source_object,
+        record_field.source_id,
+        'the only record' as rule,
+        cast(null as varchar[]) as lost_values
+    from record_field
+    inner join policy on record_field.given.field = policy.field
+    where record_field.given.value is not null and record_field.is_alone
+    union all
+    select
+        record.customer_id,
         given.field,
         given.value,
-        standing.source_system,
-        standing.source_object,
-        standing.source_id,
+        record.source_system,
+        record.source_object,
+        record.source_id,
         case
-            when given.is_alone then 'the only record'
             when given.last_resort >= 2
                 then 'no value in a record that is not deleted: all records that have a value agree'
             else 'all records that have a value agree'
         end as rule,
         cast(null as varchar[]) as lost_values
     from given
-    inner join standing on given.record_number = standing.record_number
-    where given.is_alone or standing.units & (1 << given.unit_number) <> 0
+    inner join settled on given.record_number = settled.record_number
+    inner join record on given.record_number = record.record_number
+    where settled.units & (1 << given.unit_number) <> 0
     union all
     select
         record.customer_id,
