@@ -444,7 +444,7 @@ won as (
     left join winning_city as city on placed.customer_number = city.customer_number and placed.field = city.field
     left join postal_area on city.city = postal_area.city and left(placed.value, 3) = postal_area.area
     where
-        -- leaves little to look up
+        -- alone first: needs no join, and leaves few postal codes to look up
         (placed.place = 1 or policy.is_completed)
         and (placed.place = 1 or placed.field <> 'postal_code' or postal_area.city is not null)
     group by placed.customer_number, placed.field

@@ -49,7 +49,7 @@ class _Graph:
     weight: np.ndarray
     contained: np.ndarray
 
-    def only(self, chosen: np.ndarray) -> _Graph:
+    def only(self, chosen: np.ndarray | slice) -> _Graph:
         """The same nodes with some of the pairs."""
         return _Graph(self.size, self.left[chosen], self.right[chosen], self.weight[chosen], self.contained[chosen])
 
@@ -196,7 +196,7 @@ def _linked(graph: _Graph, apart: np.ndarray, region: np.ndarray, records: np.nd
     starts = np.flatnonzero(np.append(True, np.diff(region[graph.left]) != 0))[: len(graph.left)]
     merges: list[tuple[float, float, float, float]] = []
     for start, end in zip(starts, np.append(starts[1:], len(graph.left)), strict=True):
-        part = graph.only(np.arange(start, end))
+        part = graph.only(slice(start, end))
         merges += _link_region(part, kept_apart.get(int(region[part.left[0]]), []), records)
     return np.array(merges, dtype=np.float64).reshape(-1, 4)
 
