@@ -11,32 +11,25 @@
 -- source_id        id of that record
 -- rule             why this value won: the rule that told it from the best other value
 -- lost_values      other values of the field in records of the customer, best first, each with its record
-with numbered as (
+with record as (
+    -- Until the end numbers stand for the keys of records and customers, which are long. is_alone: no other competes.
     select
         xref.customer_id,
+        xref.record_number,
         xref.source_system,
         xref.source_object,
         xref.source_id,
-        coalesce(ghost.verdict, 'unverified') = 'ghost' as is_ghost,
-        cast(
-            row_number() over (order by xref.source_system, xref.source_object, xref.source_id) as integer
-        ) as record_number
+        ghost.verdict is not null as is_ghost,
+        min(xref.record_number) over customer as customer_number,
+        count(case when ghost.verdict is null then 1 end) over customer = 1 as is_alone
     from identity.customer_xref as xref
     left join quality.ghost_verdict as ghost
         on
             xref.source_system = ghost.source_system
             and xref.source_object = ghost.source_object
             and xref.source_id = ghost.source_id
-),
-
--- Until the end numbers stand for the keys of records and customers, which are long. is_alone: no other record competes.
-record as (
-    select
-        *,
-        min(record_number) over customer as customer_number,
-        count(case when not is_ghost then 1 end) over customer = 1 as is_alone
-    from numbered
-    window customer as (partition by customer_id)
+            and ghost.verdict = 'ghost'
+    window customer as (partition by xref.customer_id)
 ),
 
 member as (
@@ -92,45 +85,45 @@ policy as (
     ) as score
 ),
 
--- The name parts of an organisation are those of a person to ask for. Computed twice, for what stands alone goes straight
--- through and need not be kept.
-record_field as not materialized (
+-- The name parts of an organisation are those of a person to ask for.
+filled as (
     select
-        record.*,
+        record.record_number,
+        record.customer_number,
+        record.customer_id,
+        record.source_system,
+        record.source_object,
+        record.source_id,
+        record.is_alone,
         coalesce(party.is_deleted, false) as is_deleted,
         party.name_problem is not null as has_junk_name,
-        unnest([
-            struct_pack(field := 'party_type', value := party.party_type),
-            struct_pack(
-                field := 'display_name',
-                value := case
-                    when party.party_type = 'organisation' then coalesce(party.company_name, party.full_name)
-                    else party.full_name
-                end
-            ),
-            struct_pack(field := 'given_name', value := case when party.party_type = 'person' then party.given_name end),
-            struct_pack(field := 'family_name', value := case when party.party_type = 'person' then party.family_name end),
-            struct_pack(field := 'company_name', value := party.company_name),
-            struct_pack(field := 'birth_date', value := cast(party.birth_date as varchar)),
-            struct_pack(field := 'gender', value := party.gender),
-            struct_pack(field := 'tax_id', value := party.tax_id),
-            struct_pack(field := 'national_id', value := party.national_id),
-            struct_pack(field := 'account_number', value := party.account_number),
-            struct_pack(field := 'email', value := party.email),
-            struct_pack(field := 'phone', value := coalesce(party.phone, party.mobile)),
-            struct_pack(field := 'mobile', value := party.mobile),
-            struct_pack(field := 'website', value := party.website),
-            struct_pack(field := 'street', value := party.street),
-            struct_pack(field := 'house_number', value := party.house_number),
-            struct_pack(field := 'city', value := party.city),
-            struct_pack(field := 'region', value := party.region),
-            struct_pack(field := 'postal_code', value := party.postal_code),
-            struct_pack(field := 'country', value := party.country),
-            struct_pack(field := 'industry', value := party.industry),
-            struct_pack(field := 'owner', value := party.owner),
-            struct_pack(field := 'status', value := party.status),
-            struct_pack(field := 'lifecycle_stage', value := party.lifecycle_stage)
-        ]) as given
+        party.party_type,
+        case
+            when party.party_type = 'organisation' then coalesce(party.company_name, party.full_name)
+            else party.full_name
+        end as display_name,
+        case when party.party_type = 'person' then party.given_name end as given_name,
+        case when party.party_type = 'person' then party.family_name end as family_name,
+        party.company_name,
+        cast(party.birth_date as varchar) as birth_date,
+        party.gender,
+        party.tax_id,
+        party.national_id,
+        party.account_number,
+        party.email,
+        coalesce(party.phone, party.mobile) as phone,
+        party.mobile,
+        party.website,
+        party.street,
+        party.house_number,
+        party.city,
+        party.region,
+        party.postal_code,
+        party.country,
+        party.industry,
+        party.owner,
+        party.status,
+        party.lifecycle_stage
     from record
     inner join core.party as party
         on
@@ -138,6 +131,19 @@ record_field as not materialized (
             and record.source_object = party.source_object
             and record.source_id = party.source_id
     where not record.is_ghost
+),
+
+-- Computed twice, for what stands alone goes straight through and need not be kept.
+record_field as not materialized (
+    select *
+    from filled
+    unpivot (
+        value for field in (
+            party_type, display_name, given_name, family_name, company_name, birth_date, gender, tax_id, national_id,
+            account_number, email, phone, mobile, website, street, house_number, city, region, postal_code, country,
+            industry, owner, status, lifecycle_stage
+        )
+    )
 ),
 
 -- What has other records beside it. last_resort: how much speaks against a value from the start.
@@ -152,10 +158,10 @@ given as (
         end as last_resort,
         policy.unit_number,
         policy.field,
-        record_field.given.value
+        record_field.value
     from record_field
-    inner join policy on record_field.given.field = policy.field
-    where record_field.given.value is not null and not record_field.is_alone
+    inner join policy on record_field.field = policy.field
+    where not record_field.is_alone
 ),
 
 unit_policy as (
@@ -183,7 +189,7 @@ contest as (
         customer_number,
         unit_number,
         min(content) <> max(content) as is_disputed,
-        cast(min(cast(last_resort as bigint) * 1000000000 + record_number) % 1000000000 as integer) as record_number
+        min(cast(last_resort as bigint) * 1000000000 + record_number) % 1000000000 as record_number
     from candidate
     group by customer_number, unit_number
 ),
@@ -438,7 +444,13 @@ winning_city as (
 -- A field that the winning record lacks is taken from the next best that has it where the policy says so, a postal code
 -- only where the city is known to have such codes.
 won as (
-    select placed.customer_number, placed.field, min(placed.place) as place
+    select
+        placed.customer_number,
+        placed.field,
+        min(placed.unit_number) as unit_number,
+        min(placed.place) as place,
+        arg_min(placed.value, placed.place) as value,
+        arg_min(placed.record_number, placed.place) as record_number
     from placed
     inner join policy on placed.field = policy.field
     left join winning_city as city on placed.customer_number = city.customer_number and placed.field = city.field
@@ -452,19 +464,17 @@ won as (
 
 winner as (
     select
-        placed.customer_number,
-        placed.record_number,
-        placed.field,
-        placed.value,
+        won.customer_number,
+        won.record_number,
+        won.field,
+        won.value,
         case
-            when placed.place = 1 then verdict.rule
+            when won.place = 1 then verdict.rule
             else concat('taken from another record, as the ', unit_policy.unit, ' that won has none')
         end as rule
     from won
-    inner join placed
-        on won.customer_number = placed.customer_number and won.field = placed.field and won.place = placed.place
-    inner join verdict on placed.customer_number = verdict.customer_number and placed.unit_number = verdict.unit_number
-    inner join unit_policy on placed.unit_number = unit_policy.unit_number
+    inner join verdict on won.customer_number = verdict.customer_number and won.unit_number = verdict.unit_number
+    inner join unit_policy on won.unit_number = unit_policy.unit_number
 ),
 
 loser as (
@@ -496,16 +506,15 @@ lost as (
 survivor as (
     select
         record_field.customer_id,
-        policy.field,
-        record_field.given.value,
+        record_field.field,
+        record_field.value,
         record_field.source_system,
         record_field.source_object,
         record_field.source_id,
         'the only record' as rule,
         cast(null as varchar[]) as lost_values
     from record_field
-    inner join policy on record_field.given.field = policy.field
-    where record_field.given.value is not null and record_field.is_alone
+    where record_field.is_alone
     union all
     select
         record.customer_id,

@@ -26,7 +26,7 @@ from crm_quality.project import open_project
 from crm_quality.publish.previous import TABLES
 from crm_quality.run import Run
 from crm_quality.sql_model import load_models
-from crm_quality.warehouse import STORAGE_VERSION
+from crm_quality.warehouse import STORAGE_VERSION, scalar
 
 LAYERS = ("golden", "marts")
 COPIED = ("core", "identity", "quality")
@@ -80,12 +80,17 @@ def multiply(con: duckdb.DuckDBPyConnection, copies: int, more_orders: int) -> N
     tables = con.execute(
         "select schema_name, table_name from duckdb_tables() where schema_name in (select unnest(?))", [list(COPIED)]
     ).fetchall()
+    records = scalar(con, "select count(*) from core.party")
     for schema, table in tables:
         columns = [name for name, *_ in con.execute(f"describe {schema}.{table}").fetchall()]
         keys = [name for name in columns if name.endswith(("source_id", "customer_id", "event_id"))]
         if not keys:
             continue
-        renamed = {name: f"{name} || '~' || copy" for name in keys}
+        renamed = {name: f"{name} || '~' || copy" for name in keys} | {
+            name: f"{name} + {records} * copy"
+            for name in columns
+            if name.startswith(("record_number", "cluster_number"))
+        }
         ranges = [(1, copies, renamed)]
         if table in ORDERS:
             buyer = {"party_source_id": f"party_source_id || coalesce('~' || nullif(copy - {copies}, 0), '')"}

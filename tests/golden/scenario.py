@@ -21,6 +21,7 @@ _TALK = {"subject": "varchar", "channel": "varchar", "status": "varchar", "owner
 TABLES: dict[str, dict[str, str]] = {
     "identity.customer_xref": {
         "customer_id": "varchar",
+        "record_number": "bigint",
         **_KEYS,
         "match_probability": "double",
         "match_reason": "varchar",
@@ -224,6 +225,13 @@ def fill(con: duckdb.DuckDBPyConnection, records: Iterable[Row]) -> None:
         insert(con, "identity.customer_xref", {"customer_id": customer_id, **key, "match_probability": 1.0})
         if verdict:
             insert(con, "quality.ghost_verdict", {**key, "verdict": verdict})
+    keys = ", ".join(_KEYS)
+    con.execute(
+        f"""
+        create or replace table identity.customer_xref as
+        select * replace (row_number() over (order by {keys}) as record_number) from identity.customer_xref
+        """
+    )
 
 
 def build(con: duckdb.DuckDBPyConnection, *tables: str) -> None:

@@ -165,8 +165,8 @@ def test_the_crosswalk_and_the_events_are_those_of_identity() -> None:
         }
         insert(con, "identity.customer_id_event", event)
         build(con, "golden.customer_xref", "golden.customer_id_event")
-        for table in ("customer_xref", "customer_id_event"):
-            assert rows(con, f"from golden.{table}") == rows(con, f"from identity.{table}")
+        for table, columns in (("customer_xref", "* exclude (record_number)"), ("customer_id_event", "*")):
+            assert rows(con, f"from golden.{table}") == rows(con, f"select {columns} from identity.{table}")
 
 
 TEXTS: dict[str, st.SearchStrategy[Any]] = {
