@@ -80,11 +80,15 @@ from (select distinct source_system, product_source_id from core.order_line wher
 """
 
 _BOUGHT = """
-select distinct buyer.customer, bought_product.product, orders.ordered_on
-from marts.customer_order as orders
-join buyer using (customer_id)
-join core.order_line as line
-    on orders.source_system = line.source_system and orders.source_id = line.order_source_id
+with orders as (
+    -- here, as lines are many times as many
+    select buyer.customer, placed.source_system, placed.source_id, placed.ordered_on
+    from marts.customer_order as placed
+    join buyer using (customer_id)
+)
+select distinct orders.customer, bought_product.product, orders.ordered_on
+from core.order_line as line
+join orders on orders.source_system = line.source_system and orders.source_id = line.order_source_id
 join bought_product
     on line.source_system = bought_product.source_system and line.product_source_id = bought_product.product_source_id
 where not line.is_cancelled and coalesce(line.quantity, 1) > 0
