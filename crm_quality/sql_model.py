@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from crm_quality.errors import CrmQualityError
-from crm_quality.warehouse import literal
+from crm_quality.warehouse import literal, transaction
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -82,11 +82,13 @@ class SqlModel:
             con.execute(f"create or replace table {self.name} as\n{self.sql}")
         finally:
             con.execute("reset preserve_insertion_order")
-        con.execute(f"comment on table {self.name} is {literal(self.description)}")
         notes = self.column_notes
         present = {name for name, *_ in con.execute(f"describe {self.name}").fetchall()}
-        for column in notes.keys() & present:
-            con.execute(f"comment on column {self.name}.{column} is {literal(notes[column])}")
+        # together, as each on its own would wait for the disk
+        with transaction(con):
+            con.execute(f"comment on table {self.name} is {literal(self.description)}")
+            for column in notes.keys() & present:
+                con.execute(f"comment on column {self.name}.{column} is {literal(notes[column])}")
 
 
 def load_models(folder: Path = PACKAGE) -> list[SqlModel]:

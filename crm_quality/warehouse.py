@@ -15,8 +15,14 @@ import duckdb
 from crm_quality.errors import LockedError
 from crm_quality.project import Project
 
-# Since DuckDB 1.4 a file may hold texts in formats that are found, and so written, in half the time.
-STORAGE_VERSION = "v1.4.0"
+# How the file is written.
+WRITING: dict[str, str | int] = {
+    # Since DuckDB 1.4 a file may hold texts in formats that are found, and so written, in half the time.
+    "storage_compatibility_version": "v1.4.0",
+    # Each thread compresses its rows as it makes them. Kept back, those of a table of less than a million would be left
+    # to one thread at the end.
+    "write_buffer_row_group_count": 1,
+}
 
 
 @contextmanager
@@ -63,7 +69,7 @@ def open_warehouse(project: Project, holder: str) -> Iterator[duckdb.DuckDBPyCon
                 "threads": settings.threads,
                 "temp_directory": str(project.spill),
                 "autoinstall_known_extensions": False,
-                "storage_compatibility_version": STORAGE_VERSION,
+                **WRITING,
             },
         )
         # "Today" is the extract's date; no time zone of the machine may reach a result.

@@ -26,7 +26,7 @@ from crm_quality.project import open_project
 from crm_quality.publish.previous import TABLES
 from crm_quality.run import Run
 from crm_quality.sql_model import load_models
-from crm_quality.warehouse import STORAGE_VERSION, scalar
+from crm_quality.warehouse import WRITING, scalar
 
 LAYERS = ("golden", "marts")
 COPIED = ("core", "identity", "quality")
@@ -41,7 +41,7 @@ def main(folder: Path, copies: int, more_orders: int, scratch: Path) -> None:
         "memory_limit": settings.memory_limit,
         "threads": settings.threads,
         "temp_directory": str(scratch),
-        "storage_compatibility_version": STORAGE_VERSION,
+        **WRITING,
     }
     with duckdb.connect(str(scratch / "warehouse.duckdb"), config=config) as con:
         con.execute(f"attach '{project.warehouse}' as source (read_only)")

@@ -30,12 +30,12 @@ from crm_quality.identity.latin import build_latin
 from crm_quality.identity.model import frequencies_sql, load_model
 from crm_quality.identity.pairs import KINDS, LEAST_WEIGHT, build_pairs, train
 from crm_quality.identity.workspace import new_linker, prepare_input, prepare_records, splink_api, workspace
-from crm_quality.warehouse import STORAGE_VERSION
+from crm_quality.warehouse import WRITING
 from tests.benchmarks.memory import peak_mb
 from tests.benchmarks.more_parties import multiply
 from tests.identity.scenario import create_empty_tables
 
-CONFIG = {"threads": os.cpu_count() or 2, "storage_compatibility_version": STORAGE_VERSION}
+CONFIG = {"threads": os.cpu_count() or 2, **WRITING}
 THRESHOLD = 0.99
 
 

@@ -26,11 +26,11 @@ from crm_quality.identity.pairs import build_pairs
 from crm_quality.identity.review import build_review_queue
 from crm_quality.publish.versions import READABLE_SINCE
 from crm_quality.sql_model import load_models
-from crm_quality.warehouse import STORAGE_VERSION
+from crm_quality.warehouse import WRITING
 from tests.benchmarks.memory import peak_mb
 from tests.identity.scenario import create_empty_tables
 
-CONFIG = {"threads": os.cpu_count() or 2, "storage_compatibility_version": STORAGE_VERSION}
+CONFIG = {"threads": os.cpu_count() or 2, **WRITING}
 READ = ("party", "sales_order", "invoice", "opportunity")
 PUBLISHED = ("customer_xref", "customer_id_event", "customer_membership", "record_state", "pair")
 COMPARED = ("pair", "conflict", "cluster", "customer_xref", "customer_id_event", "relation", "review_queue")
