@@ -13,6 +13,14 @@ LEAST_DISTINCT = 0.95
 LEAST_AGREEING = 0.5
 MATCH_KEY = "certain"
 
+# Couples give one of their ids for both: another given name needs the birth date, too.
+_NO_OTHER_PERSON = """(
+    party_type = 'person'
+    and jaro_winkler_similarity(given_key, other.given_key) < 0.75
+    and jaro_winkler_similarity(given_key, other.family_key) < 0.75
+    and not coalesce(birth_date = other.birth_date, false)
+) is not true"""
+
 _NAME = "coalesce(company_core, company_key, name_key)"
 
 
@@ -89,13 +97,18 @@ def _shared_identifier(column: str, party_type: str, priority: int, reason: str)
                 record.record_number,
                 min(record.record_number) over same as first,
                 count(*) over same as records,
-                count(distinct {_NAME}) over (partition by party.{column}) as names
+                count(distinct {_NAME}) over (partition by party.{column}) as names,
+                record.party_type, party.given_key, party.family_key, party.birth_date,
+                arg_min(
+                    struct_pack(given_key := given_key, family_key := family_key, birth_date := birth_date),
+                    record.record_number
+                ) over same as other
             from core.party as party
             join identity.record as record using (source_system, source_object, source_id)
             where party.{column} is not null and party.{column}_problem is null and record.party_type = '{party_type}'
             window same as (partition by party.{column}, coalesce(party.company_is_branch, false))
         )
-        where record_number <> first and records <= {MOST_RECORDS} and names <= {MOST_NAMES}
+        where record_number <> first and records <= {MOST_RECORDS} and names <= {MOST_NAMES} and {_NO_OTHER_PERSON}
     """
 
 

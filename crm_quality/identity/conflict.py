@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
+from crm_quality.identity.relatives import RELATIVES, shared_by_relatives
+
 # Above this share of sure matches in which a column differs, a difference is evidence, and no contradiction.
 MOST_DISAGREEING = 0.03
 # So many agreeing pairs are taken for granted: one slip among ten is no measure yet.
@@ -14,6 +16,13 @@ _BOTH = "l.{0} is not null and r.{0} is not null and l.{0} <> r.{0}"
 _CHECKED_ID = _BOTH + " and length(l.{0}) = 18 and length(r.{0}) = 18"
 _OTHER_ID = _BOTH + " and (length(l.{0}) = 18 or levenshtein(l.{0}, r.{0}) > 1)"
 
+# Where ids are entered carelessly, another id still tells relatives apart.
+_OTHER_RELATIVE = (
+    _OTHER_ID + " and (length(l.{0}) = 18 and length(r.{0}) = 18"
+    " or l.name_key <> r.name_key and not coalesce(levenshtein(l.birth_date, r.birth_date) <= 2, false)"
+    " and not coalesce(l.email = r.email, false))"
+)
+
 
 def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     """(Re)create identity.conflict (record_number_l, record_number_r, reason) for the pairs of {schema}.related.
@@ -21,8 +30,11 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     {schema}.related (record_number_l, record_number_r, match_weight) holds the pairs that hang together,
     {schema}.clean_source (record_number, clean_source) the records of objects that hold nobody twice.
     """
-    other_ids = _disagreeing(con, "national_text", ("email", "phone_1", "birth_date"), 1)
-    national_id = _OTHER_ID if other_ids <= MOST_DISAGREEING else _CHECKED_ID
+    other_ids = _disagreeing(con, "national_text", ("email", "phone_1", "birth_date", "address"), 1)
+    if other_ids <= MOST_DISAGREEING:
+        national_id = _OTHER_ID
+    else:
+        national_id = _OTHER_RELATIVE if shared_by_relatives(con, "address") > RELATIVES else _CHECKED_ID
     other_dates = _disagreeing(con, "birth_date", ("email", "phone_1", "national_text"), 2)
     birth_dates = _OTHER_BIRTH_DATE if other_dates <= MOST_DISAGREEING else "false"
     con.execute(
@@ -37,6 +49,7 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g') as national_text,
             case when right(cast(party.birth_date as varchar), 5) <> '01-01'
                 then cast(party.birth_date as varchar) end as birth_date,
+            party.name_key,
             party.email,
             lower(party.street) as street,
             coalesce(party.company_is_branch, false) as is_branch,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from crm_quality.identity.model import MatchModel
 from crm_quality.identity.person import CUT_SHORT
+from crm_quality.identity.relatives import RELATIVES
 from crm_quality.identity.roles import Evidence, Kind
 from crm_quality.identity.training import BEFORE
 from crm_quality.identity.waterfall import waterfall
@@ -15,7 +18,7 @@ HELD_BACK = -2.0
 # Two mobile numbers or mail addresses in one household: father and son of one name. Strong, or a third record
 # would join them.
 OTHER_PERSON = -10.0
-# A mobile number that more relatives than this share does not make a person (see `mobile`).
+# A mobile number that more relatives than this share does not make a person (see `relatives`).
 MOST_SHARED = 0.2
 # What is lost together when someone moves.
 LOCATION = ("address", "place", "region")
@@ -34,16 +37,18 @@ _PERSONAL = {
     "email": "similar e-mail",
     "phone": "same mobile",
 }
+# What proves that records with other given names are one person's, if there are two of these.
+_PROOFS = {"national_text": "similar national id", "email": "same e-mail name", "birth_date": "same birth date"}
 # Where a person lives or works is no second evidence: namesakes live in one city and work for one company.
 _IDENTIFYING = {**_PERSONAL, "phone": CUT_SHORT, "address": "partly the same address"}
 
 
-def weigh(kind: Kind, model: MatchModel, scored: str, *, shared_mobiles: float, is_strict: bool) -> str:
+def weigh(kind: Kind, model: MatchModel, scored: str, *, is_strict: bool) -> str:
     """SELECT of record_number_l, record_number_r, match_weight, reason, match_key, waterfall over scored pairs.
 
     The model's weight is lowered where it counts on what does not identify: see the rules of `_person_weight` and
-    `_organisation_weight`. `shared_mobiles`: see `mobile.shared_mobiles`. `is_strict`: a precision is to be kept;
-    else, of persons, only those who are others beyond doubt are held apart.
+    `_organisation_weight`. `is_strict`: a precision is to be kept; else, of persons, only those who are others beyond
+    doubt are held apart.
     """
     settings = model.settings
     used = {str(comparison["output_column_name"]): comparison for comparison in settings["comparisons"]}
@@ -54,7 +59,13 @@ def weigh(kind: Kind, model: MatchModel, scored: str, *, shared_mobiles: float, 
         if any("tf_adjustment_column" in level for level in comparison["comparison_levels"])
     }
     weight = (
-        _person_weight(evidence, rare, is_mobile_own=shared_mobiles <= MOST_SHARED, is_strict=is_strict)
+        _person_weight(
+            evidence,
+            rare,
+            is_mobile_own=model.training.get("shared_mobiles", 1) <= MOST_SHARED,
+            is_home_shared=_is_home_shared(model),
+            is_strict=is_strict,
+        )
         if kind.party_type == "person"
         else _organisation_weight(evidence)
     )
@@ -65,8 +76,9 @@ def weigh(kind: Kind, model: MatchModel, scored: str, *, shared_mobiles: float, 
         from (
             select *, round({weight}, 4) as final_weight
             from (
-                select * replace (match_weight + {_moved(evidence)} - namesake_bits as match_weight)
-                from (select *, {_namesakes(evidence, model.namesakes)} as namesake_bits from {scored})
+                select * replace (match_weight + {_moved(evidence)} - greatest(namesake_bits, relative_bits) as match_weight)
+                from (select *, {_rivals(evidence, model.namesakes)} as namesake_bits,
+                    {_relatives(evidence, model, rare)} as relative_bits from {scored})
             )
         )
     """
@@ -79,11 +91,12 @@ def _moved(evidence: list[Evidence]) -> str:
     return f"(least({', '.join(lost)}) - ({' + '.join(lost)}))" if len(lost) > 1 else "0"
 
 
-def _namesakes(evidence: list[Evidence], bits: dict[str, list[float]]) -> str:
-    """Bits to take off where namesakes are likelier than strangers to agree as the pair does.
+def _rivals(evidence: list[Evidence], bits: dict[str, list[float]], rare: Collection[str] = ()) -> str:
+    """Bits to take off where others are likelier than strangers to agree as the pair does.
 
     Splink sets matches against strangers whose comparisons are independent of each other. Two companies of one name
-    have the trade, often the town and the web domain in common too, and their number grows with the square of the records.
+    have the trade, often the town and the web domain in common too, and their number grows with the square of the
+    records. Who lives in one home has the address, and often the family name in common, whatever is `rare` of it.
     """
     if not bits:
         return "0"
@@ -95,10 +108,27 @@ def _namesakes(evidence: list[Evidence], bits: dict[str, list[float]]) -> str:
                 f"when {len(item.levels) - place} then {bit!r}" for place, bit in enumerate(bits[item.name])
             )
             parts.append(f"case gamma_{item.name} {cases} else 0 end")
+            if item.name in rare and item.is_shared:
+                parts.append(f"mw_tf_adj_{item.name}")
     return f"greatest({' + '.join(parts)}, 0)"
 
 
-def _person_weight(evidence: list[Evidence], rare: set[str], *, is_mobile_own: bool, is_strict: bool) -> str:
+def _is_home_shared(model: MatchModel) -> bool:
+    """Whether records of one family name and home are rather those of relatives than of one person."""
+    return model.training.get("shared_homes", 0) > RELATIVES
+
+
+def _relatives(evidence: list[Evidence], model: MatchModel, rare: set[str]) -> str:
+    """Bits to take off for those who share a home; none where records that share one are rather one person's."""
+    if not _is_home_shared(model):
+        return "0"
+    home = _level(evidence, "address", "partly the same address")
+    return f"case when {home} then {_rivals(evidence, model.relatives, rare)} else 0 end"
+
+
+def _person_weight(
+    evidence: list[Evidence], rare: set[str], *, is_mobile_own: bool, is_home_shared: bool, is_strict: bool
+) -> str:
     own = (
         f"({_level(evidence, 'national_text', 'similar national id')}"
         f" or {_level(evidence, 'email', 'same e-mail name')} or {_level(evidence, 'birth_date', 'same birth date')})"
@@ -108,6 +138,10 @@ def _person_weight(evidence: list[Evidence], rare: set[str], *, is_mobile_own: b
         # What a project has no column for cannot be asked for.
         if any(item.name in _PERSONAL for item in evidence)
         else "true"
+    )
+    proofs = " + ".join(
+        f"cast({_level(evidence, name, words)} as integer)"
+        for name, words in {**_PROOFS, **({"phone": "same mobile"} if is_mobile_own else {})}.items()
     )
     one_home = f"({_level(evidence, 'address', 'similar address')} or {_landline(evidence)})"
     other_contact = " or ".join(
@@ -121,6 +155,15 @@ def _person_weight(evidence: list[Evidence], rare: set[str], *, is_mobile_own: b
     if is_mobile_own:
         relative = f"{relative} and not {_level(evidence, 'phone', 'same mobile')}"
     other_first_name = f"{_is(evidence, 'name', 'different name')} or {relative}"
+    other_gender = _is(evidence, "gender", "different gender")
+    # Twins have one birth date, and couples give one of their ids for both.
+    unproven = f"({other_first_name}) and {proofs} < 2"
+    relative_or_twin = (
+        f"{unproven} and (not {_level(evidence, 'birth_date', 'same birth date')}"
+        f" or {_is(evidence, 'national_text', 'different national id')} or {other_contact})"
+        if is_home_shared
+        else "false"
+    )
     less_than_same_name = (
         f"{_compared(evidence, 'name')} and not {_level(evidence, 'name', 'name that sounds the same')}"
     )
@@ -128,8 +171,10 @@ def _person_weight(evidence: list[Evidence], rare: set[str], *, is_mobile_own: b
     other_person = f"""
         case
             when {father_and_son} and ({other_contact}) then least(match_weight, {OTHER_PERSON})
-            when not {personal} and ({_is(evidence, "gender", "different gender")})
+            when {other_gender} and (not {personal} or {unproven}
+                    or {_is(evidence, "name", "one name is the same, the other missing")} and {proofs} < 2)
                 then least(match_weight, {OTHER_PERSON})
+            when {relative_or_twin} then least(match_weight, {HELD_BACK})
     """
     if not is_strict and all(item.is_name for item in evidence):
         return f"{other_person} else match_weight end"
@@ -140,7 +185,7 @@ def _person_weight(evidence: list[Evidence], rare: set[str], *, is_mobile_own: b
         {other_person}
             when {father_and_son} then least(match_weight, {HELD_BACK})
             when {_bits(evidence, rare, _IDENTIFYING)} < {LEAST_OTHER_EVIDENCE} then least(match_weight, {HELD_BACK})
-            when ({other_first_name}) and not {own} then least(match_weight, {HELD_BACK})
+            when {unproven} then least(match_weight, {HELD_BACK})
             when {less_than_same_name} and not {personal} then least(match_weight, {HELD_BACK})
             when {_nameless(evidence)} then least(match_weight, {HELD_BACK})
             when not {personal} then least(match_weight, {IMPERSONAL})

@@ -38,15 +38,23 @@ class Patterns:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """A class of pairs that agree and do not match: shares per comparison and level, and the expected pairs."""
+
+    shares: list[np.ndarray]
+    pairs: float
+
+
+@dataclass(frozen=True)
 class Mixture:
-    """m per comparison and level, the expected matching pairs in all and at each level, the same of namesakes, and the
-    iterations it took."""
+    """m per comparison and level, the expected matching pairs in all and at each level; the same of related pairs and of
+    namesakes, who rival the matches; and the iterations it took."""
 
     m: list[np.ndarray]
     matches: float
     level_matches: list[np.ndarray]
-    namesake_shares: list[np.ndarray]
-    namesakes: float
+    related: Rival
+    namesakes: Rival
     iterations: int
 
 
@@ -57,16 +65,18 @@ class Column:
     u            share of each level among strangers
     is_shared    families, neighbours or colleagues have it in common
     is_namesake  those who bear one name by chance have it in common
-    kin_level    the level typical of related parties, if it is not one of those that only agreement makes
+    kin_level    a level at which related parties stand more often than strangers, if they do
+    kin_share    how many of them
     """
 
     u: np.ndarray
     is_shared: bool
     is_namesake: bool
     kin_level: int | None = None
+    kin_share: float = 0.0
 
 
-def estimate(patterns: Patterns, columns: list[Column]) -> Mixture:
+def estimate(patterns: Patterns, columns: list[Column], *, learn_matches: bool = True) -> Mixture:
     """EM (Dempster, Laird and Rubin 1977) for the Fellegi-Sunter model on chosen pairs.
 
     Chosen pairs that do not match are no strangers: some share a home or an office, some a name. So there are
@@ -82,7 +92,7 @@ def estimate(patterns: Patterns, columns: list[Column]) -> Mixture:
     everything = [True] * len(columns)
     related = [_related(*pair) for pair in zip(columns, first, strict=True)]
     starts = [first, u, related]
-    free = [everything, everything, [column.is_shared for column in columns]]
+    free = [[learn_matches] * len(columns), everything, [column.is_shared for column in columns]]
     if any(column.is_namesake for column in columns):
         starts.append([match if column.is_namesake else column.u for column, match in zip(columns, first, strict=True)])
         free.append([column.is_namesake for column in columns])
@@ -101,21 +111,31 @@ def estimate(patterns: Patterns, columns: list[Column]) -> Mixture:
             _updated(patterns.counts(weight), start, may)
             for weight, start, may in zip(expected, starts, free, strict=True)
         ]
-        classes[0] = [_ordered(match, stranger) for match, stranger in zip(classes[0], u, strict=True)]
+        if learn_matches:
+            classes[0] = [_ordered(match, stranger) for match, stranger in zip(classes[0], u, strict=True)]
         if float((patterns.pairs * np.abs(posterior - before)[0]).sum()) <= CONVERGED * float(expected[0].sum()):
             break
     matching = patterns.pairs * posterior[0]
-    namesakes = float((patterns.pairs * posterior[3:].sum(axis=0)).sum())
-    return Mixture(classes[0], float(matching.sum()), patterns.counts(matching), classes[-1], namesakes, iterations)
+    rivals = [
+        Rival(shares, float((patterns.pairs * chance).sum()))
+        for shares, chance in zip(classes[2:], posterior[2:], strict=True)
+    ]
+    return Mixture(
+        classes[0],
+        float(matching.sum()),
+        patterns.counts(matching),
+        rivals[0],
+        rivals[1] if len(rivals) > 1 else Rival(u, 0.0),
+        iterations,
+    )
 
 
 def _related(column: Column, first: np.ndarray) -> np.ndarray:
     if column.is_shared:
         return first
-    if column.kin_level is None:
-        return column.u
-    mixed = column.u / 2
-    mixed[column.kin_level] += 0.5
+    mixed = column.u * (1 - column.kin_share)
+    if column.kin_level is not None:
+        mixed[column.kin_level] += column.kin_share
     return mixed
 
 

@@ -21,7 +21,7 @@ class MatchModel:
 
     `term_frequency_file` holds (column_name, value, frequency) of the values that several records share, of all words
     of company names, and of all names of persons where nothing else is known; the row without a value is for all others.
-    `namesakes`: see `Fit`.
+    `namesakes`, `relatives`: see `Fit`.
     """
 
     party_type: str
@@ -32,6 +32,7 @@ class MatchModel:
     term_frequency_file: str
     blocking: dict[str, Any]
     namesakes: dict[str, list[float]] = field(default_factory=dict)
+    relatives: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def plan(self) -> BlockingPlan:
@@ -59,7 +60,9 @@ def save_model(
     blocking = asdict(plan)
     digest = sha256(
         json.dumps(
-            [fitted.settings, fitted.namesakes, blocking, frequencies], sort_keys=True, ensure_ascii=False
+            [fitted.settings, fitted.namesakes, fitted.relatives, blocking, frequencies],
+            sort_keys=True,
+            ensure_ascii=False,
         ).encode()
     ).hexdigest()
     version = digest[:12]
@@ -68,7 +71,15 @@ def save_model(
         f"copy (select * from ({frequency_query}) order by all) to '{_quoted(models_dir / frequency_file)}' (format parquet)"
     )
     model = MatchModel(
-        party_type, version, fitted.settings, records, fitted.training, frequency_file, blocking, fitted.namesakes
+        party_type,
+        version,
+        fitted.settings,
+        records,
+        fitted.training,
+        frequency_file,
+        blocking,
+        fitted.namesakes,
+        fitted.relatives,
     )
     _write(models_dir / f"{party_type}-{version}.json", asdict(model))
     _write(models_dir / f"{party_type}.json", {"version": version})

@@ -20,12 +20,12 @@ from crm_quality.identity.explain import weigh
 from crm_quality.identity.features import unit_weight_query
 from crm_quality.identity.labels import build_labels, correct
 from crm_quality.identity.latin import build_latin
-from crm_quality.identity.mobile import shared_mobiles
 from crm_quality.identity.model import MatchModel, frequencies_sql, load_model, save_model
 from crm_quality.identity.objective import BEST_F1, DEFAULT_OBJECTIVE
 from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
 from crm_quality.identity.related import missing_inside, relate
+from crm_quality.identity.relatives import shared_by_relatives
 from crm_quality.identity.reuse import (
     CHANGED,
     Reuse,
@@ -289,8 +289,7 @@ def _score(
     records = prepare_input(con, kind, schema, table, f"{schema}.{pairs}")
     least = LEAST_WEIGHT if pairs == "candidate" else None
     scored = score_candidates(con, kind, records, schema, model.settings, frequencies, pairs, least)
-    shared = model.training.get("shared_mobiles", 1.0)
-    weighed = weigh(kind, model, scored, shared_mobiles=shared, is_strict=objective != BEST_F1)
+    weighed = weigh(kind, model, scored, is_strict=objective != BEST_F1)
     con.execute(f"insert into {schema}.weighed {weighed}")
     return count
 
@@ -332,7 +331,11 @@ def _fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) ->
         return None, plan
     fitted = correct(con, kind, table, schema, fitted)
     if kind.party_type == "person":
-        fitted = replace(fitted, training={**fitted.training, "shared_mobiles": shared_mobiles(con)})
+        shared = {
+            "shared_mobiles": shared_by_relatives(con, "phone_1"),
+            "shared_homes": shared_by_relatives(con, "address"),
+        }
+        fitted = replace(fitted, training={**fitted.training, **shared})
     return fitted, plan
 
 

@@ -17,6 +17,9 @@ from crm_quality.identity.roles import (
     plain,
 )
 
+# Of the pairs of a household, so many are twins: 31 of 1,000 births are (Osterman et al. 2023), and of four people at home
+# one pair in six are brother and sister.
+TWINS = 0.003
 # A mobile number is one person's; a landline is a household's or an office's.
 _SAME_MOBILE = "(phone_1_l = phone_1_r or phone_1_l = phone_2_r or phone_2_l = phone_1_r)"
 # A number that is not valid is cut off or mistyped: it may resemble another of its kind, but it contradicts none.
@@ -79,6 +82,7 @@ _PERSON_NAME = Evidence(
     present="name_key{} is not null",
     is_name=True,
     kin="same family name, other given name",
+    kin_share=0.5,
     levels=(
         Level(f"hanzi_l = hanzi_r and {_WHOLE_NAMES}", "same name", "hanzi"),
         Level(f"name_key_l = name_key_r and {_WHOLE_NAMES} and not ({_BOTH_HANZI})", "same name", "name_key"),
@@ -120,6 +124,8 @@ _PERSON_NAME = Evidence(
 _BIRTH_DATE = Evidence(
     name="birth_date",
     present="birth_date{} is not null",
+    kin="same birth date",
+    kin_share=TWINS,
     levels=(
         Level("birth_date_l = birth_date_r", "same birth date", "birth_date"),
         Level(

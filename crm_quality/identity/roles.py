@@ -24,12 +24,13 @@ class Evidence:
     different: str
     is_name: bool = False
     is_shared: bool = False  # families, neighbours and colleagues have it in common
-    kin: str | None = None  # words of the level at which related parties stand
+    kin: str | None = None  # words of a level at which related parties stand, and how many of them do
+    kin_share: float = 0.0
     incomparable: str = "false"  # SQL over the pair: both have something, but not of one kind
 
     @property
     def kin_level(self) -> int | None:
-        """Position of the level at which related parties stand."""
+        """Position of the level `kin`."""
         return next((place for place, level in enumerate(self.levels) if level.words == self.kin), None)
 
     def on_side(self, side: str) -> str:

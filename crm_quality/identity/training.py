@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from crm_quality.identity.mixture import STRENGTH, Column, Mixture, Patterns, estimate, first_m
+from crm_quality.identity.mixture import STRENGTH, Column, Mixture, Patterns, Rival, estimate, first_m
 from crm_quality.identity.roles import Evidence, Kind
 from crm_quality.identity.typical import FEW_RECORDS, MATCHES_PER_RECORD, TYPICAL_WEIGHTS
 
@@ -25,6 +25,9 @@ LEAST_FILLED = 0.02
 LEAST_MATCHES_PER_RECORD = 0.05
 MOST_MATCHES_PER_RECORD = 2.0
 LARGEST_WEIGHT = 16.0
+# Where more of the matches than this bear names that have nothing in common, they are none: next to nobody is entered
+# twice, and what was learnt is who happens to agree in something.
+MOST_RENAMED = 0.5
 # Bits that a company name speaks for a match where nothing else is known, by the words of the level.
 NAME_WEIGHTS = {
     "same company name": 16.0,
@@ -41,12 +44,13 @@ BEFORE = "before any comparison"
 
 @dataclass(frozen=True)
 class Fit:
-    """Splink settings with all parameters, how the estimation went, and by how many bits namesakes are likelier than
-    strangers: BEFORE any comparison, and by the levels of those in which they agree, strongest first."""
+    """Splink settings with all parameters, how the estimation went, and by how many bits namesakes and relatives are
+    likelier than strangers: BEFORE any comparison, and by the levels of those in which they agree, strongest first."""
 
     settings: dict[str, Any]
     training: dict[str, float]
     namesakes: dict[str, list[float]] = field(default_factory=dict)
+    relatives: dict[str, list[float]] = field(default_factory=dict)
 
 
 def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> list[Evidence]:
@@ -95,11 +99,14 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     )
     compared = _patterns(con, table, evidence, chosen)
     shared_by_namesakes = namesakes_share(kind, evidence)
+    shared_by_relatives = tuple(item.name for item in evidence if item.is_shared or item.kin)
     columns = [
-        Column(shares, item.is_shared, item.name in shared_by_namesakes, item.kin_level)
+        Column(shares, item.is_shared, item.name in shared_by_namesakes, item.kin_level, item.kin_share)
         for item, shares in zip(evidence, strangers.shares(), strict=True)
     ]
     mixture = estimate(compared, columns)
+    if any(item.is_name and m[-1] > MOST_RENAMED for item, m in zip(evidence, mixture.m, strict=True)):
+        mixture = estimate(compared, columns, learn_matches=False)
     all_pairs = max(1.0, records * (records - 1) / 2)
     possible_pairs = max(1.0, all_pairs - _excluded_pairs(con, table, schema))
     # Of few records, a good part of the random pairs that agree are matches; they are no measure of strangers.
@@ -110,7 +117,8 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     return Fit(
         settings,
         {"matches": round(mixture.matches / share), "iterations": mixture.iterations},
-        _namesakes(shared_by_namesakes, settings, mixture, mixture.namesakes / share / possible_pairs),
+        _rival(shared_by_namesakes, settings, mixture, mixture.namesakes, share * possible_pairs),
+        _rival(shared_by_relatives, settings, mixture, mixture.related, share * possible_pairs),
     )
 
 
@@ -123,22 +131,22 @@ def namesakes_share(kind: Kind, evidence: list[Evidence]) -> tuple[str, ...]:
     return () if len(shared) == len(evidence) or len(shared) < min(2, len(kind.namesakes_share)) else shared
 
 
-def _namesakes(
-    shared: tuple[str, ...], settings: dict[str, Any], mixture: Mixture, prior: float
+def _rival(
+    shared: tuple[str, ...], settings: dict[str, Any], mixture: Mixture, rival: Rival, possible_pairs: float
 ) -> dict[str, list[float]]:
-    """See `Fit`; nothing where namesakes share one comparison alone, which cannot depend on others.
+    """See `Fit`; nothing where rivals share one comparison alone, which cannot depend on others.
 
     The bits start from those of the match, so that the share among strangers falls out of the comparison.
     """
-    if len(shared) < 2:
+    if len(shared) < 2 or rival.pairs == 0:
         return {}
-    bits = {BEFORE: [_shortened(log2(prior))]}
-    for comparison, matches, namesakes in zip(settings["comparisons"], mixture.m, mixture.namesake_shares, strict=True):
+    bits = {BEFORE: [_shortened(log2(rival.pairs / possible_pairs))]}
+    for comparison, matches, rivals in zip(settings["comparisons"], mixture.m, rival.shares, strict=True):
         if comparison["output_column_name"] in shared:
             levels = [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
             bits[comparison["output_column_name"]] = [
-                _shortened(log2(level["m_probability"] / level["u_probability"] * namesake / match))
-                for level, match, namesake in zip(levels, matches.tolist(), namesakes.tolist(), strict=True)
+                _shortened(log2(level["m_probability"] / level["u_probability"] * other / match))
+                for level, match, other in zip(levels, matches.tolist(), rivals.tolist(), strict=True)
             ]
     return bits
 

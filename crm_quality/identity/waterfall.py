@@ -17,7 +17,7 @@ def waterfall(evidence: list[Evidence], settings: dict[str, Any], rare: set[str]
     """SQL of the steps over a scored pair whose final weight is the expression `weight`: NULL where nobody doubts it.
 
     As in Splink's waterfall chart: the prior, then each comparison with something to compare, its rarity included;
-    then what namesakes take off (the column namesake_bits), last what the rules of `explain` took off or added. The
+    then what rivals take off (the columns namesake_bits and relative_bits), last what the rules of `explain` took off or added. The
     bits add up to the final weight.
     """
     prior = settings["probability_two_random_records_match"]
@@ -32,10 +32,12 @@ def waterfall(evidence: list[Evidence], settings: dict[str, Any], rare: set[str]
         steps.append(f"case when gamma_{item.name} >= 0 then {_step(repr(item.name), words, bits)} end")
         summed.append(f"coalesce({bits}, 0)")
     steps.append(
-        "case when namesake_bits >= 0.01"
+        "case when relative_bits > namesake_bits and relative_bits >= 0.01"
+        f" then {_step(repr('relatives'), repr('others of one house agree as much'), '-relative_bits')}"
+        " when namesake_bits >= 0.01"
         f" then {_step(repr('namesakes'), repr('others of one name agree as much'), '-namesake_bits')} end"
     )
-    summed.append("-namesake_bits")
+    summed.append("-greatest(namesake_bits, relative_bits)")
     rest = f"{weight} - ({' + '.join(summed)})"
     steps.append(
         f"case when {rest} <= -0.01 then {_step(repr('held back'), repr('too little that identifies'), rest)}"

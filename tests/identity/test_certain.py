@@ -50,6 +50,19 @@ def test_an_invalid_identifier_links_nothing() -> None:
     assert _links([person(key, "A", "B", national_id="1", national_id_problem="check digit") for key in "12"]) == {}
 
 
+def test_a_national_id_of_two_given_names_is_certain_only_with_the_birth_date() -> None:
+    def couple(**wife: str) -> list[dict[str, Any]]:
+        return [
+            person("1", "Robert", "Dunkin", national_id="1", birth_date="1970-01-02"),
+            person("2", "Cynthia", "Dunkin", national_id="1", **wife),
+        ]
+
+    assert _links(couple()) == {}
+    assert _links(couple(birth_date="1970-01-02")) == {frozenset(("Contact1", "Contact2")): "same national id"}
+    renamed = [person("1", "Cynthia", "Dunkin", national_id="1"), person("2", "Cynthia", "Abel", national_id="1")]
+    assert _links(renamed) == {frozenset(("Contact1", "Contact2")): "same national id"}
+
+
 def test_a_customer_number_links_records_of_two_systems() -> None:
     names = ["Anna", "Berta", "Clara"]
     found = _links(_numbered("Contact", names) + _numbered("Customer", names))

@@ -1,0 +1,35 @@
+"""How far relatives share numbers and homes in the data at hand. Does not belong here: what follows from it."""
+
+from __future__ import annotations
+
+import duckdb
+
+# Above this share, records of one family name and home are rather those of relatives than of one person.
+RELATIVES = 0.5
+
+
+def shared_by_relatives(con: duckdb.DuckDBPyConnection, column: str) -> float:
+    """The share (0..1) of two persons among records of one family name and one value of a column (phone_1, address),
+    but not one given name.
+
+    Some are relatives who share it, some one person entered with a slip or a nickname. Birth date, national id and
+    gender tell the former, birth date, national id and e-mail the latter; the two are counted, and one of each taken
+    for granted: where nothing tells, the share is a half.
+    """
+    row = con.execute(
+        f"""
+        with pair as (
+            select
+                levenshtein(l.birth_date, r.birth_date) > 2 or levenshtein(l.national_text, r.national_text) > 2
+                    or l.gender <> r.gender as differs,
+                levenshtein(l.birth_date, r.birth_date) <= 2 or levenshtein(l.national_text, r.national_text) <= 2
+                    or l.email = r.email as agrees
+            from identity.person_feature as l
+            join identity.person_feature as r
+                on l.{column} = r.{column} and l.family = r.family and l.record_number < r.record_number
+            where jaro_winkler_similarity(l.given, r.given) < 0.75
+        )
+        select (count(*) filter (differs) + 1) / (count(*) filter (differs or agrees) + 2) from pair
+        """
+    ).fetchone()
+    return round(float(row[0]), 4) if row else 0.5
