@@ -10,6 +10,8 @@ MOST_ITERATIONS = 200
 CONVERGED = 1e-3
 # Pseudo-pairs that hold m near its first guess: a level hardly seen must not run to 0 or 1.
 STRENGTH = 5.0
+# At most so many matches bear another name: without a bound, relatives pass for matches where they are more.
+MOST_RENAMED = 0.25
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Column:
     is_namesake  those who bear one name by chance have it in common
     kin_level    a level at which related parties stand more often than strangers, if they do
     kin_share    how many of them
+    is_renamed   from the kin level down, another name is borne
     """
 
     u: np.ndarray
@@ -74,6 +77,7 @@ class Column:
     is_namesake: bool
     kin_level: int | None = None
     kin_share: float = 0.0
+    is_renamed: bool = False
 
 
 def estimate(patterns: Patterns, columns: list[Column], *, learn_matches: bool = True) -> Mixture:
@@ -85,7 +89,7 @@ def estimate(patterns: Patterns, columns: list[Column], *, learn_matches: bool =
     free too, they would draw in true matches of which one thing changed. Namesakes grow with the square of the
     records, matches do not: without a class of their own, those of a large company would pass for matches. Every
     class is smoothed towards its start. Matches are held to be those that agree: their weakest level is never more
-    frequent than among strangers.
+    frequent than among strangers, and few bear another name. `learn_matches`: else their shares stay at the start.
     """
     u = [column.u for column in columns]
     first = [first_m(len(column.u)) for column in columns]
@@ -112,7 +116,7 @@ def estimate(patterns: Patterns, columns: list[Column], *, learn_matches: bool =
             for weight, start, may in zip(expected, starts, free, strict=True)
         ]
         if learn_matches:
-            classes[0] = [_ordered(match, stranger) for match, stranger in zip(classes[0], u, strict=True)]
+            classes[0] = [_ordered(match, column) for match, column in zip(classes[0], columns, strict=True)]
         if float((patterns.pairs * np.abs(posterior - before)[0]).sum()) <= CONVERGED * float(expected[0].sum()):
             break
     matching = patterns.pairs * posterior[0]
@@ -166,9 +170,12 @@ def _updated(counts: list[np.ndarray], starts: list[np.ndarray], free: list[bool
     ]
 
 
-def _ordered(match: np.ndarray, stranger: np.ndarray) -> np.ndarray:
-    """The weakest level never speaks for a match: its m is at most its share among the others."""
+def _ordered(match: np.ndarray, column: Column) -> np.ndarray:
+    """The weakest level never speaks for a match: its m is at most its share among the others. Nor does another name."""
     bounded = match.copy()
-    bounded[-1] = min(match[-1], stranger[-1])
+    bounded[-1] = min(match[-1], column.u[-1])
+    if column.is_renamed:
+        renamed = slice(column.kin_level, None)
+        bounded[renamed] *= min(1.0, MOST_RENAMED / bounded[renamed].sum())
     shares: np.ndarray = bounded / bounded.sum()
     return shares

@@ -25,9 +25,9 @@ LEAST_FILLED = 0.02
 LEAST_MATCHES_PER_RECORD = 0.05
 MOST_MATCHES_PER_RECORD = 2.0
 LARGEST_WEIGHT = 16.0
-# Where more of the matches than this bear names that have nothing in common, they are none: next to nobody is entered
-# twice, and what was learnt is who happens to agree in something.
-MOST_RENAMED = 0.5
+# Of the matches of persons, so many at least bear the same name. Else they are none: next to nobody is entered twice,
+# and what was learnt is who happens to agree in something, or brothers and sisters with similar names.
+LEAST_SAME_NAME = 0.1
 # Bits that a company name speaks for a match where nothing else is known, by the words of the level.
 NAME_WEIGHTS = {
     "same company name": 16.0,
@@ -101,11 +101,18 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     shared_by_namesakes = namesakes_share(kind, evidence)
     shared_by_relatives = tuple(item.name for item in evidence if item.is_shared or item.kin)
     columns = [
-        Column(shares, item.is_shared, item.name in shared_by_namesakes, item.kin_level, item.kin_share)
+        Column(
+            shares,
+            item.is_shared,
+            item.name in shared_by_namesakes,
+            item.kin_level,
+            item.kin_share,
+            is_renamed=item.is_name and item.kin is not None,
+        )
         for item, shares in zip(evidence, strangers.shares(), strict=True)
     ]
     mixture = estimate(compared, columns)
-    if any(item.is_name and m[-1] > MOST_RENAMED for item, m in zip(evidence, mixture.m, strict=True)):
+    if any(_is_nobody(*pair) for pair in zip(evidence, mixture.m, strict=True)):
         mixture = estimate(compared, columns, learn_matches=False)
     all_pairs = max(1.0, records * (records - 1) / 2)
     possible_pairs = max(1.0, all_pairs - _excluded_pairs(con, table, schema))
@@ -120,6 +127,12 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
         _rival(shared_by_namesakes, settings, mixture, mixture.namesakes, share * possible_pairs),
         _rival(shared_by_relatives, settings, mixture, mixture.related, share * possible_pairs),
     )
+
+
+def _is_nobody(evidence: Evidence, m: np.ndarray) -> bool:
+    """Whether what passes for matches bears other names."""
+    same = sum(share for share, level in zip(m, evidence.levels, strict=False) if level.rarity_column)
+    return evidence.is_name and evidence.kin is not None and same < LEAST_SAME_NAME
 
 
 def namesakes_share(kind: Kind, evidence: list[Evidence]) -> tuple[str, ...]:

@@ -80,6 +80,18 @@ def test_where_nobody_is_entered_twice_nobody_is_joined(tmp_path: Path, objectiv
     assert _joined(con) == 0
 
 
+def test_who_was_born_on_one_day_by_chance_is_not_joined_where_nobody_is_entered_twice(tmp_path: Path) -> None:
+    chooser = random.Random(5)
+    names = [(given, f"{a}{b}") for given in _GIVEN for a in _SYLLABLES for b in _SYLLABLES if a != b]
+    parties = [
+        person(f"{at}", given, family, birth_date=str(date(1980, 1, 1) + timedelta(days=chooser.randrange(3_000))))
+        for at, (given, family) in enumerate(chooser.sample(names, 1_600))
+    ]
+    con = warehouse(parties)
+    run_pairs_and_clusters(con, tmp_path, "best_f1")
+    assert _joined(con) < 30  # of 1,600, of whom some 400 share a birth date with another
+
+
 def test_another_id_is_no_conflict_where_ids_are_entered_carelessly_but_tells_relatives_apart(tmp_path: Path) -> None:
     parties = [{**party, "birth_date": None} for party in _town(100, 0)]
     careless = [

@@ -46,6 +46,21 @@ def test_a_household_is_not_taken_for_a_match() -> None:
     assert found.matches == pytest.approx(200, abs=10)
 
 
+def test_relatives_do_not_pass_for_matches_where_they_are_more() -> None:
+    # Name (same, another given name, other), birth date, address: 100 matches, 5,000 relatives of whom some have moved.
+    patterns = np.array([[0, 0, 0], [0, 0, 1], [1, 1, 0], [1, 1, 1], [2, 1, 1]])
+    pairs = np.array([70.0, 30.0, 4_000.0, 1_000.0, 90_000.0])
+    name, rare = np.array([0.001, 0.001, 0.998]), np.array([0.001, 0.999])
+    columns = [
+        Column(name, is_shared=False, is_namesake=True, kin_level=1, kin_share=0.5, is_renamed=True),
+        Column(rare, is_shared=False, is_namesake=False),
+        Column(rare, is_shared=True, is_namesake=False),
+    ]
+    found = estimate(Patterns(patterns, pairs, [3, 2, 2]), columns)
+    assert found.matches == pytest.approx(100, abs=10)
+    assert found.related.pairs == pytest.approx(5_000, rel=0.1)
+
+
 def test_many_namesakes_of_one_town_are_not_taken_for_matches() -> None:
     # Name, town, tax id, phone: 100 matches agree on nearly all, 3,000 namesakes on name and town alone.
     patterns = np.array([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 1, 1]])
