@@ -67,15 +67,15 @@ class Column:
     u            share of each level among strangers
     is_shared    families, neighbours or colleagues have it in common
     is_namesake  those who bear one name by chance have it in common
-    kin_level    a level at which related parties stand more often than strangers, if they do
+    kin_levels   levels at which related parties stand more often than strangers, among each other as often as these
     kin_share    how many of them
-    is_renamed   from the kin level down, another name is borne
+    is_renamed   from the last of these levels down, another name is borne
     """
 
     u: np.ndarray
     is_shared: bool
     is_namesake: bool
-    kin_level: int | None = None
+    kin_levels: tuple[int, ...] = ()
     kin_share: float = 0.0
     is_renamed: bool = False
 
@@ -138,8 +138,8 @@ def _related(column: Column, first: np.ndarray) -> np.ndarray:
     if column.is_shared:
         return first
     mixed = column.u * (1 - column.kin_share)
-    if column.kin_level is not None:
-        mixed[column.kin_level] += column.kin_share
+    kin = list(column.kin_levels)
+    mixed[kin] += column.kin_share * column.u[kin] / column.u[kin].sum()
     return mixed
 
 
@@ -175,7 +175,7 @@ def _ordered(match: np.ndarray, column: Column) -> np.ndarray:
     bounded = match.copy()
     bounded[-1] = min(match[-1], column.u[-1])
     if column.is_renamed:
-        renamed = slice(column.kin_level, None)
+        renamed = slice(max(column.kin_levels), None)
         bounded[renamed] *= min(1.0, MOST_RENAMED / bounded[renamed].sum())
     shares: np.ndarray = bounded / bounded.sum()
     return shares

@@ -81,7 +81,11 @@ _PERSON_NAME = Evidence(
     name="name",
     present="name_key{} is not null",
     is_name=True,
-    kin="same family name, other given name",
+    kin=(
+        "one character of the name differs",
+        "same family name, similar given name",
+        "same family name, other given name",
+    ),
     kin_share=0.5,
     levels=(
         Level(f"hanzi_l = hanzi_r and {_WHOLE_NAMES}", "same name", "hanzi"),
@@ -124,7 +128,7 @@ _PERSON_NAME = Evidence(
 _BIRTH_DATE = Evidence(
     name="birth_date",
     present="birth_date{} is not null",
-    kin="same birth date",
+    kin=("same birth date",),
     kin_share=TWINS,
     levels=(
         Level("birth_date_l = birth_date_r", "same birth date", "birth_date"),

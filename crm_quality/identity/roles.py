@@ -24,14 +24,14 @@ class Evidence:
     different: str
     is_name: bool = False
     is_shared: bool = False  # families, neighbours and colleagues have it in common
-    kin: str | None = None  # words of a level at which related parties stand, and how many of them do
+    kin: tuple[str, ...] = ()  # words of the levels at which related parties stand, and how many of them do
     kin_share: float = 0.0
     incomparable: str = "false"  # SQL over the pair: both have something, but not of one kind
 
     @property
-    def kin_level(self) -> int | None:
-        """Position of the level `kin`."""
-        return next((place for place, level in enumerate(self.levels) if level.words == self.kin), None)
+    def kin_levels(self) -> tuple[int, ...]:
+        """Positions of the levels `kin`."""
+        return tuple(place for place, level in enumerate(self.levels) if level.words in self.kin)
 
     def on_side(self, side: str) -> str:
         """The condition `present` for the left (`l`) or right (`r`) record of a pair."""

@@ -105,9 +105,9 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
             shares,
             item.is_shared,
             item.name in shared_by_namesakes,
-            item.kin_level,
+            item.kin_levels,
             item.kin_share,
-            is_renamed=item.is_name and item.kin is not None,
+            is_renamed=item.is_name and bool(item.kin),
         )
         for item, shares in zip(evidence, strangers.shares(), strict=True)
     ]
@@ -132,7 +132,7 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
 def _is_nobody(evidence: Evidence, m: np.ndarray) -> bool:
     """Whether what passes for matches bears other names."""
     same = sum(share for share, level in zip(m, evidence.levels, strict=False) if level.rarity_column)
-    return evidence.is_name and evidence.kin is not None and same < LEAST_SAME_NAME
+    return evidence.is_name and bool(evidence.kin) and same < LEAST_SAME_NAME
 
 
 def namesakes_share(kind: Kind, evidence: list[Evidence]) -> tuple[str, ...]:

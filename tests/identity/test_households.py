@@ -106,3 +106,13 @@ def test_another_id_is_no_conflict_where_ids_are_entered_carelessly_but_tells_re
     run_pairs_and_clusters(con, tmp_path, "best_f1")
     assert _mixed(con) == 0
     assert _joined(con) == len(careless)
+
+
+def test_where_nothing_but_names_and_homes_is_known_relatives_are_known_by_their_given_names(tmp_path: Path) -> None:
+    bare = {"birth_date": None, "national_id_raw": None}
+    parties = [{**party, **bare} for party in _town(120, 0)]
+    again = [{**party, "source_object": "Lead"} for party in parties[::3]]
+    con = warehouse([*parties, *again])
+    run_pairs_and_clusters(con, tmp_path, "best_f1")
+    assert _mixed(con) == 0
+    assert _joined(con) == len(again)

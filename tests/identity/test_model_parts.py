@@ -52,7 +52,7 @@ def test_relatives_do_not_pass_for_matches_where_they_are_more() -> None:
     pairs = np.array([70.0, 30.0, 4_000.0, 1_000.0, 90_000.0])
     name, rare = np.array([0.001, 0.001, 0.998]), np.array([0.001, 0.999])
     columns = [
-        Column(name, is_shared=False, is_namesake=True, kin_level=1, kin_share=0.5, is_renamed=True),
+        Column(name, is_shared=False, is_namesake=True, kin_levels=(1,), kin_share=0.5, is_renamed=True),
         Column(rare, is_shared=False, is_namesake=False),
         Column(rare, is_shared=True, is_namesake=False),
     ]
