@@ -74,6 +74,16 @@ def test_relatives_twins_and_couples_with_one_id_stay_apart(tmp_path: Path, obje
 
 
 @pytest.mark.parametrize("objective", [0.995, "best_f1"])
+def test_twins_stay_apart_where_nothing_but_their_names_tells_them(tmp_path: Path, objective: str | float) -> None:
+    parties = [{**party, "national_id_raw": None} for party in _town(100, 0)]
+    again = [{**party, "source_object": "Lead"} for party in parties[::3]]
+    con = warehouse([*parties, *again])
+    run_pairs_and_clusters(con, tmp_path, objective)
+    assert _mixed(con) == 0
+    assert _joined(con) == len(again)
+
+
+@pytest.mark.parametrize("objective", [0.995, "best_f1"])
 def test_where_nobody_is_entered_twice_nobody_is_joined(tmp_path: Path, objective: str | float) -> None:
     con = warehouse(_town(200, 0))
     run_pairs_and_clusters(con, tmp_path, objective)
@@ -93,15 +103,10 @@ def test_who_was_born_on_one_day_by_chance_is_not_joined_where_nobody_is_entered
 
 
 def test_another_id_is_no_conflict_where_ids_are_entered_carelessly_but_tells_relatives_apart(tmp_path: Path) -> None:
-    parties = [{**party, "birth_date": None} for party in _town(100, 0)]
-    careless = [
-        {
-            **party,
-            "source_object": "Lead",
-            "national_id_raw": f"{number * 7919:09}" if number % 5 == 0 else party["national_id_raw"],
-        }
-        for number, party in enumerate(parties[::2])
-    ]
+    parties = [{**party, "birth_date": None, "national_id": party["national_id_raw"]} for party in _town(100, 0)]
+    careless = [{**party, "source_object": "Lead"} for party in parties[::2]]
+    for number, party in enumerate(careless[::5]):
+        party["national_id"] = party["national_id_raw"] = f"{number * 7_919_777 % 10**9:09}"
     con = warehouse([*parties, *careless])
     run_pairs_and_clusters(con, tmp_path, "best_f1")
     assert _mixed(con) == 0
