@@ -6,6 +6,8 @@ import duckdb
 
 # Above this share, records of one family name and home are rather those of relatives than of one person.
 RELATIVES = 0.5
+# More records of one family name at one address are those of an office or of a placeholder; their pairs would explode.
+MOST_AT_HOME = 20
 
 
 def shared_by_relatives(con: duckdb.DuckDBPyConnection, column: str) -> float:
@@ -19,16 +21,21 @@ def shared_by_relatives(con: duckdb.DuckDBPyConnection, column: str) -> float:
     """
     row = con.execute(
         f"""
-        with pair as (
+        with member as (
+            select record_number, {column} as shared, family, given, birth_date, national_text, gender, email
+            from identity.person_feature
+            where {column} is not null and family is not null
+            qualify count(*) over (partition by {column}, family) between 2 and {MOST_AT_HOME}
+        ),
+        pair as (
             select
                 jaro_winkler_similarity(l.given, r.given) < 0.75 as is_other,
                 levenshtein(l.birth_date, r.birth_date) > 2 or levenshtein(l.national_text, r.national_text) > 2
                     or l.gender <> r.gender as differs,
                 levenshtein(l.birth_date, r.birth_date) <= 2 or levenshtein(l.national_text, r.national_text) <= 2
                     or l.email = r.email as agrees
-            from identity.person_feature as l
-            join identity.person_feature as r
-                on l.{column} = r.{column} and l.family = r.family and l.record_number < r.record_number
+            from member as l
+            join member as r on l.shared = r.shared and l.family = r.family and l.record_number < r.record_number
         )
         select
             count(*) filter (is_other and differs),

@@ -99,7 +99,8 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
     )
     compared = _patterns(con, table, evidence, chosen)
     shared_by_namesakes = namesakes_share(kind, evidence)
-    shared_by_relatives = tuple(item.name for item in evidence if item.is_shared or item.kin)
+    has_kin = any(item.kin for item in evidence)
+    shared_by_relatives = tuple(item.name for item in evidence if has_kin and (item.is_shared or item.kin))
     columns = [
         Column(
             shares,

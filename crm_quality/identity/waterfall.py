@@ -17,8 +17,8 @@ def waterfall(evidence: list[Evidence], settings: dict[str, Any], rare: set[str]
     """SQL of the steps over a scored pair whose final weight is the expression `weight`: NULL where nobody doubts it.
 
     As in Splink's waterfall chart: the prior, then each comparison with something to compare, its rarity included;
-    then what rivals take off (the columns namesake_bits and relative_bits), last what the rules of `explain` took off or added. The
-    bits add up to the final weight.
+    then what rivals take off (the columns namesake_bits and relative_bits), last what the rules of `explain` took off or
+    added. The bits add up to the final weight.
     """
     prior = settings["probability_two_random_records_match"]
     steps = [_step("'before any comparison'", "'two records at random'", f"{log2(prior / (1 - prior))!r}")]
