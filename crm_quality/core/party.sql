@@ -10,10 +10,10 @@
 -- given_name_raw         given name as it came
 -- family_name_raw        family name as it came
 -- company_name_raw       company name as it came
--- full_name              given and family name in Latin script; family name first, unspaced, in Chinese
+-- full_name              given and family name in Latin script; family name first, unspaced, in Chinese: simplified but for Japan, Taiwan, Hong Kong and Macao
 -- given_name             given name without titles
 -- family_name            family name without titles
--- company_name           company name, whitespace collapsed, simplified; the employer where party_type is person
+-- company_name           company name, whitespace collapsed, simplified as full_name is; the employer where party_type is person
 -- name_hanzi             full name in simplified Chinese characters, where the source wrote characters
 -- given_key              given name in lower-case Latin letters, pinyin for Chinese; null with a name_problem
 -- family_key             family name in lower-case Latin letters, pinyin for Chinese; null with a name_problem
@@ -41,6 +41,7 @@
 -- email_problem          why email is null although there is an email_raw
 -- phone_raw              phone number as it came
 -- phone                  E.164 number, read as one of the record's country; null with a problem
+-- phone_kind             mobile, fixed or other, by the numbering plan of its country; null with a problem
 -- phone_problem          why phone is null although there is a phone_raw
 -- mobile_raw             mobile number as it came
 -- mobile                 E.164 number, read as one of the record's country; null with a problem
@@ -48,7 +49,7 @@
 -- website_raw            website as it came
 -- website                host name of the website, without www
 -- street_raw             street as it came
--- street                 street, simplified and whitespace collapsed; null for a placeholder
+-- street                 street, simplified as full_name is, whitespace collapsed; null for a placeholder
 -- house_number           house number, likewise
 -- city_raw               city as it came
 -- city                   city, likewise
@@ -90,6 +91,14 @@ with record as (
         end as derived_type
     from staging.party as party
     where party.quarantine_reason is null
+),
+
+place as (
+    select
+        *,
+        -- Elsewhere simplified characters are meant, whatever a source writes.
+        coalesce(country in ('JP', 'TW', 'HK', 'MO'), false) as keeps_characters
+    from standard.country
 )
 
 select
@@ -105,10 +114,10 @@ select
     record.given_name as given_name_raw,
     record.family_name as family_name_raw,
     record.company_name as company_name_raw,
-    name.std_full_name as full_name,
-    name.std_given_name as given_name,
-    name.std_family_name as family_name,
-    company.company_name,
+    coalesce(case when country.keeps_characters then name.written_full_name end, name.std_full_name) as full_name,
+    coalesce(case when country.keeps_characters then name.written_given_name end, name.std_given_name) as given_name,
+    coalesce(case when country.keeps_characters then name.written_family_name end, name.std_family_name) as family_name,
+    coalesce(case when country.keeps_characters then company.written_name end, company.company_name) as company_name,
     name.hanzi as name_hanzi,
     name.given_key,
     name.family_key,
@@ -145,6 +154,7 @@ select
     email.problem as email_problem,
     record.phone as phone_raw,
     phone.e164 as phone,
+    phone.kind as phone_kind,
     phone.problem as phone_problem,
     record.mobile as mobile_raw,
     mobile.e164 as mobile,
@@ -153,11 +163,11 @@ select
     website.domain as website,
 
     record.street as street_raw,
-    street.text as street,
+    coalesce(case when country.keeps_characters then street.written end, street.text) as street,
     house.text as house_number,
     record.city as city_raw,
-    city.text as city,
-    region.text as region,
+    coalesce(case when country.keeps_characters then city.written end, city.text) as city,
+    coalesce(case when country.keeps_characters then region.written end, region.text) as region,
     upper(postal.text) as postal_code,
     record.country as country_raw,
     country.country,
@@ -195,7 +205,7 @@ left join standard.company_name as company
     on company.value = coalesce(
         record.company_name, case when record.derived_type = 'organisation' then record.full_name end
     )
-left join standard.country as country on country.value = record.country
+left join place as country on country.value = record.country
 left join standard.phone as phone
     on phone.value = record.phone and coalesce(phone.country, '') = coalesce(country.country, '')
 left join standard.phone as mobile

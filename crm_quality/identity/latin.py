@@ -26,7 +26,13 @@ def _values(column: str, condition: str) -> str:
 ADDRESSES = Lookup(
     "address", ("value",), {"comparable": "VARCHAR"}, _values("address", "address is not null"), _address
 )
-PLACES = Lookup("place", ("value",), {"latin": "VARCHAR"}, _values("city", "regexp_matches(city, '[一-鿿]')"), _place)
+PLACES = Lookup(
+    "place",
+    ("value",),
+    {"latin": "VARCHAR"},
+    " union ".join(_values(column, f"regexp_matches({column}, '[一-鿿]')") for column in ("city", "region")),
+    _place,
+)
 
 
 def build_latin(con: duckdb.DuckDBPyConnection) -> None:

@@ -11,7 +11,7 @@ from crm_quality.standardise.placeholder import (
     is_repeated,
     is_test_word,
 )
-from crm_quality.standardise.text import HANZI, clean, fold, has_hanzi
+from crm_quality.standardise.text import HANZI, as_written, clean, fold, has_hanzi, romanise
 from crm_quality.standardise.words import load, word_set
 
 _BRACKETS = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|【([^】]*)】|〔([^〕]*)〕")
@@ -25,7 +25,10 @@ _LEAST_CORE = 2
 
 
 class CompanyName(NamedTuple):
-    """A company name in its parts; `core_name` and `core_key` are None where `problem` says why."""
+    """A company name in its parts; `core_name` and `core_key` are None where `problem` says why.
+
+    `written_name`: the name with the characters of the source, where these are not the simplified ones.
+    """
 
     company_name: str | None
     core_name: str | None
@@ -33,6 +36,7 @@ class CompanyName(NamedTuple):
     legal_form: str | None
     is_branch: bool
     problem: str | None
+    written_name: str | None = None
 
 
 def standardise_company_name(value: str | None) -> CompanyName:
@@ -45,16 +49,16 @@ def standardise_company_name(value: str | None) -> CompanyName:
         return CompanyName(None, None, None, None, False, None)
     problem = _problem(name)
     if problem:
-        return CompanyName(name, None, None, None, False, problem)
+        return CompanyName(name, None, None, None, False, problem, as_written(name, value))
     core, legal_form, is_branch = _hanzi_core(name) if has_hanzi(name) else _latin_core(name)
-    return CompanyName(name, core, core_key(core), legal_form, is_branch, None)
+    return CompanyName(name, core, core_key(core), legal_form, is_branch, None, as_written(name, value))
 
 
 def core_key(core: str) -> str:
     """Latin lower-case words of a core name: pinyin syllables for characters, folded words for the rest."""
     words: list[str] = []
     for part in _HANZI_OR_WORD.findall(core):
-        words.extend(syllables(part) if has_hanzi(part) else fold(part).split())
+        words.extend(syllables(part) if has_hanzi(part) else romanise(part).split())
     return " ".join(words)
 
 
@@ -71,7 +75,7 @@ def _problem(name: str) -> str | None:
         return "placeholder"
     if has_hanzi(name) and is_test_word(_strip_form(folded.replace(" ", ""))[0]):
         return "placeholder"
-    if all(is_keyboard_mash(word) for word in without_form or words):
+    if all(is_keyboard_mash(word) for word in without_form or words) or is_keyboard_mash(folded, least=3):
         return "keyboard mash"
     return None
 

@@ -26,13 +26,13 @@ from crm_quality.standardise.email import standardise_email
 from crm_quality.standardise.identifiers import standardise_national_id, standardise_tax_id
 from crm_quality.standardise.person_name import standardise_person_name
 from crm_quality.standardise.phone import standardise_phone
-from crm_quality.standardise.text import standardise_text
+from crm_quality.standardise.text import as_written, standardise_text
 from crm_quality.standardise.website import standardise_website
 
 _log = logging.getLogger(__name__)
 
 # What the results depend on beside this package's own files; a new version of any rebuilds every lookup.
-_LIBRARIES = ("phonenumbers", "email-validator", "pypinyin", "opencc", "cleanco", "python-stdnum")
+_LIBRARIES = ("anyascii", "phonenumbers", "email-validator", "pypinyin", "opencc", "cleanco", "python-stdnum")
 # Starting processes and sending values costs some seconds: less than that and one process is faster.
 PARALLEL_FROM = 200_000
 _CHUNK = 20_000
@@ -97,8 +97,9 @@ def _with_country(columns: Sequence[str]) -> str:
     )
 
 
-def _text_only(value: str) -> Row:
-    return (standardise_text(value),)
+def _text(value: str) -> Row:
+    text = standardise_text(value)
+    return text, as_written(text, value)
 
 
 def _domain_only(value: str) -> Row:
@@ -154,6 +155,9 @@ LOOKUPS: dict[str, Lookup] = {
                 "family_key": "VARCHAR",
                 "name_key": "VARCHAR",
                 "problem": "VARCHAR",
+                "written_full_name": "VARCHAR",
+                "written_given_name": "VARCHAR",
+                "written_family_name": "VARCHAR",
             },
             "select distinct coalesce(full_name, ''), coalesce(given_name, ''), coalesce(family_name, '') "
             "from staging.party where quarantine_reason is null "
@@ -170,6 +174,7 @@ LOOKUPS: dict[str, Lookup] = {
                 "legal_form": "VARCHAR",
                 "is_branch": "BOOLEAN",
                 "problem": "VARCHAR",
+                "written_name": "VARCHAR",
             },
             # An organisation that is named in full_name only is a company all the same.
             _distinct(["company_name"])
@@ -195,9 +200,9 @@ LOOKUPS: dict[str, Lookup] = {
         Lookup(
             "text",
             ("value",),
-            {"text": "VARCHAR"},
+            {"text": "VARCHAR", "written": "VARCHAR"},
             _distinct(["street", "house_number", "city", "region", "postal_code", "industry"]),
-            _text_only,
+            _text,
         ),
         Lookup("website", ("value",), {"domain": "VARCHAR"}, _distinct(["website"]), _domain_only),
         Lookup(

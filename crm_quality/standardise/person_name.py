@@ -11,7 +11,7 @@ from crm_quality.standardise.placeholder import (
     is_repeated,
     is_test_word,
 )
-from crm_quality.standardise.text import HANZI, clean, fold, has_hanzi, is_hanzi
+from crm_quality.standardise.text import HANZI, as_written, clean, fold, has_hanzi, is_hanzi, romanise
 from crm_quality.standardise.words import load, word_set
 
 _BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|【[^】]*】")
@@ -19,6 +19,7 @@ _HANZI_RUN = re.compile(f"[{HANZI}]+")
 # The dot between the parts of a foreign name written in characters: 买买提·艾力.
 _MIDDLE_DOT = re.compile("[·•・‧∙.]")
 _EDGE = re.compile(r"^[\W_]+|[^\w.)]+$")
+_HANGUL = re.compile("[가-힣 ]+")
 _SPACED = re.compile(r"\s+")
 _NOT_LETTER = re.compile(r"[\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -26,7 +27,10 @@ _MASKED = re.compile("[某*]")
 
 
 class PersonName(NamedTuple):
-    """A name in its standard form; the keys are None where `problem` says why, or where there is no name."""
+    """A name in its standard form; the keys are None where `problem` says why, or where there is no name.
+
+    `written_...`: the same with the characters of the source, where these are not the simplified ones.
+    """
 
     std_full_name: str | None
     std_given_name: str | None
@@ -36,6 +40,9 @@ class PersonName(NamedTuple):
     family_key: str | None
     name_key: str | None
     problem: str | None
+    written_full_name: str | None = None
+    written_given_name: str | None = None
+    written_family_name: str | None = None
 
 
 class _Parts(NamedTuple):
@@ -77,7 +84,16 @@ def standardise_person_name(full_name: str | None, given_name: str | None, famil
         family_key or None,
         " ".join(sorted(tokens)) or None,
         None,
+        *_as_written(parts, full_name, given_name, family_name),
     )
+
+
+def _as_written(parts: _Parts, *texts: str | None) -> tuple[str | None, str | None, str | None]:
+    given, family = as_written(parts.given, *texts), as_written(parts.family, *texts)
+    if not given and not family:
+        return None, None, None
+    written = parts._replace(given=given or parts.given, family=family or parts.family)
+    return _display(written), given, family
 
 
 def _tidy(value: str | None) -> str:
@@ -133,7 +149,7 @@ def _split_fields(full: str, given: str, family: str) -> _Parts:
         return parts
     only = given or family
     # A whole Chinese name, or "Last, First", often stands in one of the two fields.
-    if (is_hanzi(only) and len(only) >= 3) or "," in only:
+    if ((is_hanzi(only) or _HANGUL.fullmatch(only)) and len(only) >= 3) or "," in only:
         return _split_full(only)
     return _Parts(given, family)
 
@@ -155,6 +171,8 @@ def _is_surname(text: str) -> bool:
 def _split_full(full: str) -> _Parts:
     if has_hanzi(full):
         return _split_hanzi(full)
+    if _HANGUL.fullmatch(full):
+        return _split_hangul(full)
     return _split_latin(full)
 
 
@@ -168,11 +186,28 @@ def _split_hanzi(full: str) -> _Parts:
         return _split_mixed(full)
     if len(words) == 2 and _is_surname(words[1]) and not _is_surname(words[0]):
         return _Parts(words[0], words[1])
-    if len(words) == 2 and _is_surname(words[0]):
+    # 王 小明, and 佐藤 涼平: whoever wrote a space behind two characters knew of a surname.
+    if len(words) == 2 and (_is_surname(words[0]) or len(words[0]) == 2):
         return _Parts(words[1], words[0])
     name = "".join(words)
     length = 2 if len(name) > 1 and name[:2] in word_set("names", "compound_surnames") else 1
+    if len(name) > 3:  # few Chinese have so long a name
+        japanese = word_set("names", "japanese_surnames")
+        length = next((size for size in (3, 2) if name[:size] in japanese), length)
     return _Parts(name[length:], name[:length])
+
+
+def _split_hangul(full: str) -> _Parts:
+    """Korean names: 김정자, 김 정자 and 정자 김."""
+    surnames = load("names")["korean_surnames"]
+    words = full.split(" ")
+    if len(words) == 2 and words[1] in surnames and words[0] not in surnames:
+        return _Parts(words[0], words[1])
+    if len(words) == 2:
+        return _Parts(words[1], words[0])
+    name = "".join(words)
+    length = 2 if len(name) > 2 and name[:2] in surnames else 1
+    return _Parts(name[length:], name[:length]) if len(name) > 1 else _Parts("", name)
 
 
 def _split_mixed(full: str) -> _Parts:
@@ -249,7 +284,10 @@ def _is_pinyin(word: str) -> bool:
 def _display(parts: _Parts) -> str:
     if parts.dotted:
         return f"{parts.given}·{parts.family}"
-    if is_hanzi(parts.family or parts.given) and (not parts.given or has_hanzi(parts.given)):
+    whole = parts.family + parts.given
+    if (is_hanzi(parts.family or parts.given) and (not parts.given or has_hanzi(parts.given))) or _HANGUL.fullmatch(
+        whole
+    ):
         return f"{parts.family}{parts.given}"
     return " ".join(part for part in (parts.given, parts.family, parts.generation) if part)
 
@@ -294,13 +332,15 @@ def _key(part: str, surname: bool) -> str:
     if has_hanzi(part):
         hanzi = "".join(_HANZI_RUN.findall(part))
         read = "".join(surname_syllables(hanzi) if surname else syllables(hanzi))
-        return f"{read} {fold(_HANZI_RUN.sub(' ', part))}".strip()
+        return f"{read} {romanise(_HANZI_RUN.sub(' ', part))}".strip()
+    if surname and part in load("names")["korean_surnames"]:
+        return str(load("names")["korean_surnames"][part])
     return " ".join(_pinyin_word(word) for word in _latin_words(part))
 
 
 def _latin_words(part: str) -> list[str]:
     # The umlaut must be seen before `fold` drops it: Lü is the surname 吕, spelt LYU in passports.
-    return fold(re.sub(r"\b([LNln])ü(?=e?\b)", r"\1v", part)).split()
+    return romanise(re.sub(r"\b([LNln])ü(?=e?\b)", r"\1v", part)).split()
 
 
 def _pinyin_word(word: str) -> str:

@@ -4,10 +4,12 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from anyascii import anyascii
+
 from crm_quality.standardise.placeholder import is_placeholder_word
 
-# Ideographs of the basic block and extension A, which hold every character of a modern name.
-HANZI = "\u3400-\u4dbf\u4e00-\u9fff"
+# Ideographs of the basic block and extension A, which hold every character of a modern name, and the mark that repeats one.
+HANZI = "\u3005\u3400-\u4dbf\u4e00-\u9fff"
 _HANZI = re.compile(f"[{HANZI}]")
 # Kana show that the characters are Japanese, which simplification would misspell.
 _KANA = re.compile("[\u3041-\u30ff]")
@@ -65,10 +67,31 @@ def clean(text: str | None) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
         if has_hanzi(text) and not _KANA.search(text):
-            # Simplification may yield a compatibility character; normalising again keeps the result stable.
-            text = unicodedata.normalize("NFKC", _simplifier().convert(text))
-    text = _INVISIBLE.sub("", text)
+            text = _simplifier().convert(text)
+    return _tidied(text)
+
+
+def _tidied(text: str) -> str:
+    # Simplification may yield a compatibility character; normalising again keeps the result stable.
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return unicodedata.normalize("NFKC", _SPACES.sub(" ", text).strip())
+
+
+def as_written(part: str | None, *texts: str | None) -> str | None:
+    """The characters of `part`, some of a cleaned text, as the first of the texts that holds them wrote them.
+
+    None where that is no other way: Japan, Taiwan, Hong Kong and Macao write what `clean` simplifies.
+    """
+    if not part or not has_hanzi(part):
+        return None
+    for text in texts:
+        cleaned, written = clean(text), _tidied(text or "")
+        place = cleaned.find(part)
+        # Simplification replaces character by character.
+        if place >= 0 and len(cleaned) == len(written):
+            found = written[place : place + len(part)]
+            return found if found != part else None
+    return None
 
 
 def fold(text: str) -> str:
@@ -87,6 +110,17 @@ def fold(text: str) -> str:
             text = unicodedata.normalize("NFC", text)
             return " ".join("".join(char if _is_of_word(char) else " " for char in text).split())
     return _NOT_WORD.sub(" ", text).strip()
+
+
+def romanise(text: str) -> str:
+    """`fold`, with the letters of other scripts in Latin ones: Иван is ivan, Γιώργος giorgos, 김 gim.
+
+    Only what stands in the text is written: Arabic and Hebrew keep to their consonants.
+    """
+    folded = fold(text)
+    if folded.isascii():
+        return folded
+    return fold(anyascii(folded))
 
 
 def _is_of_word(char: str) -> bool:

@@ -52,6 +52,7 @@ COLUMNS = [
     "email_problem",
     "phone_raw",
     "phone",
+    "phone_kind",
     "phone_problem",
     "mobile_raw",
     "mobile",
@@ -126,6 +127,15 @@ def test_a_person_is_standardised_and_its_texts_stay_as_they_came(core: Core) ->
     assert (row["email"], row["email_raw"], row["email_domain"]) == ("xm@acme.cn", "XM@Acme.CN", "acme.cn")
     assert (row["city"], row["city_raw"]) == ("上海 市", " 上海  市 ")
     assert (row["country"], row["gender"], row["account_number"]) == ("CN", "male", "NAS-7")
+
+
+def test_names_and_places_keep_their_characters_where_these_are_the_right_ones(core: Core) -> None:
+    texts = {"full_name": "鄭小東", "company_name": "鄭記茶行", "street": "後街", "city": "臺北", "region": "臺灣"}
+    taiwan, mainland = core("party", {**texts, "country": "TW"}, {**texts, "country": "CN"})
+    kept = ("full_name", "given_name", "family_name", "company_name", "street", "city", "region")
+    assert [taiwan[column] for column in kept] == ["鄭小東", "小東", "鄭", "鄭記茶行", "後街", "臺北", "臺灣"]
+    assert [mainland[column] for column in kept] == ["郑小东", "小东", "郑", "郑记茶行", "后街", "台北", "台湾"]
+    assert [taiwan[column] == mainland[column] for column in ("name_hanzi", "name_key", "company_core")] == [True] * 3
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,21 @@ def test_one_name_has_one_key_in_every_script_and_order(fields: tuple[str, str, 
 
 
 @pytest.mark.parametrize(
+    ("full", "key"),
+    [
+        ("Иван Петров", "ivan petrov"),
+        ("Γιώργος Ράλλης", "giorgos rallis"),
+        ("김정자", "jeongja kim"),
+        ("タナカ ハナコ", "hanako tanaka"),
+        ("محمد علي", "ly mhmd"),
+        ("ნინო გელაშვილი", "gelashvili nino"),
+    ],
+)
+def test_the_key_of_a_name_is_latin_whatever_its_script(full: str, key: str) -> None:
+    assert name(full).name_key == key
+
+
+@pytest.mark.parametrize(
     ("full", "family", "given_name"),
     [
         ("王小明", "王", "小明"),
@@ -60,6 +75,14 @@ def test_one_name_has_one_key_in_every_script_and_order(fields: tuple[str, str, 
         ("Jack Ma", "Ma", "Jack"),
         ("David 王", "王", "David"),
         ("O'BRIEN, PAT", "O'Brien", "Pat"),
+        ("佐藤 涼平", "佐藤", "凉平"),
+        ("中村香織", "中村", "香织"),
+        ("佐々木希", "佐々木", "希"),
+        ("田中华", "田", "中华"),
+        ("김정자", "김", "정자"),
+        ("정자 김", "김", "정자"),
+        ("남궁민", "남궁", "민"),
+        ("Иван Петров", "Петров", "Иван"),
     ],
 )
 def test_a_full_name_is_split(full: str, family: str, given_name: str) -> None:
@@ -164,3 +187,21 @@ def test_no_text_is_too_odd(full: str, given_name: str, family: str) -> None:
 
 def test_nothing_is_no_problem() -> None:
     assert set(standardise_person_name(None, "", "  ")) == {None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        (("王小東", "", ""), ("王小東", "小東", None)),
+        (("", "小東", "鄭"), ("鄭小東", "小東", "鄭")),
+        (("佐藤 涼平", "", ""), ("佐藤涼平", "涼平", None)),
+        (("David 鄭", "", ""), ("David 鄭", None, "鄭")),
+        (("王小东", "", ""), (None, None, None)),
+        (("Wei Wang", "", ""), (None, None, None)),
+    ],
+)
+def test_the_characters_that_simplification_replaced_are_kept_beside(
+    fields: tuple[str, str, str], written: tuple[str | None, ...]
+) -> None:
+    found = name(*fields)
+    assert (found.written_full_name, found.written_given_name, found.written_family_name) == written
