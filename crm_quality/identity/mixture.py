@@ -10,6 +10,8 @@ MOST_ITERATIONS = 200
 CONVERGED = 1e-3
 # Pseudo-pairs that hold m near its first guess: a level hardly seen must not run to 0 or 1.
 STRENGTH = 5.0
+# Two classes cannot be told apart by fewer (Goodman 1974): then strangers are as they are among all pairs.
+LEAST_COMPARISONS = 3
 # At most so many matches bear another name: without a bound, relatives pass for matches where they are more.
 MOST_RENAMED = 0.25
 
@@ -80,7 +82,9 @@ class Column:
     is_renamed: bool = False
 
 
-def estimate(patterns: Patterns, columns: list[Column], *, learn_matches: bool = True) -> Mixture:
+def estimate(
+    patterns: Patterns, columns: list[Column], possible_pairs: float, *, learn_matches: bool = True
+) -> Mixture:
     """EM (Dempster, Laird and Rubin 1977) for the Fellegi-Sunter model on chosen pairs.
 
     Chosen pairs that do not match are no strangers: some share a home or an office, some a name. So there are
@@ -93,10 +97,14 @@ def estimate(patterns: Patterns, columns: list[Column], *, learn_matches: bool =
     """
     u = [column.u for column in columns]
     first = [first_m(len(column.u)) for column in columns]
-    everything = [True] * len(columns)
+    strangers_are_known = len(columns) < LEAST_COMPARISONS
     related = [_related(*pair) for pair in zip(columns, first, strict=True)]
     starts = [first, u, related]
-    free = [[learn_matches] * len(columns), everything, [column.is_shared for column in columns]]
+    free = [
+        [learn_matches] * len(columns),
+        [not strangers_are_known] * len(columns),
+        [column.is_shared for column in columns],
+    ]
     if any(column.is_namesake for column in columns):
         starts.append([match if column.is_namesake else column.u for column, match in zip(columns, first, strict=True)])
         free.append([column.is_namesake for column in columns])
@@ -111,6 +119,8 @@ def estimate(patterns: Patterns, columns: list[Column], *, learn_matches: bool =
         posterior = _posterior(patterns, classes, shares)
         expected = patterns.pairs * posterior
         shares = np.clip(expected.sum(axis=1) / total, 1e-9, 1.0)
+        if strangers_are_known:
+            shares[1] = possible_pairs / total
         classes = [
             _updated(patterns.counts(weight), start, may)
             for weight, start, may in zip(expected, starts, free, strict=True)

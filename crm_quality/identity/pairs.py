@@ -348,7 +348,7 @@ def _save(
     fitted: Fit,
     plan: BlockingPlan,
 ) -> MatchModel:
-    query = frequency_query(table, fitted.settings)
+    query = frequency_query(table, fitted.settings, fitted.agreeing)
     if kind.has_name_tokens:
         query += f" union all {unit_weight_query(schema)}"
     records = _records(con, table)

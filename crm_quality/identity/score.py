@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import duckdb
@@ -60,11 +61,12 @@ def _frequency_lookup(con: duckdb.DuckDBPyConnection, table: str, schema: str, c
     return lookup
 
 
-def frequency_query(table: str, settings: dict[str, Any]) -> str:
+def frequency_query(table: str, settings: dict[str, Any], agreeing: Mapping[str, float]) -> str:
     """SELECT of (column_name, value, frequency) of all values on more than two records, and of the rest (value NULL).
 
-    The two records of a pair say nothing about how many others share their value: they are left out of the count.
-    What remains is never less than the share u of the level, or of one record if that is smaller: a value that
+    The two records of a pair say nothing about how many others share their value: they are left out of the count, and
+    so are as many more as a record has in common with its own kind, on average: `agreeing` are the expected matches by
+    the column in which they agree. What remains is never less than the share u of the level, or of one record if that is smaller: a value that
     nobody else has is as rare as the level is among strangers, not as rare as the records are few.
     """
     if len(settings["comparisons"]) == 1 and "name_key" in _level_shares(settings):
@@ -72,10 +74,11 @@ def frequency_query(table: str, settings: dict[str, Any]) -> str:
     parts = []
     for column, u in _level_shares(settings).items():
         least = f"least({u!r}, 1 / greatest(total, 1))"
+        own = f"2 + 2 * {agreeing.get(column, 0.0)!r} / any_value(total)"
         parts.append(
             f"""
             select '{column}' as column_name, {column} as value,
-                greatest((count(*) - 2) / any_value(total), any_value({least})) as frequency
+                greatest((count(*) - ({own})) / any_value(total), any_value({least})) as frequency
             from {table}, (select count({column}) as total from {table})
             where {column} is not null
             group by {column}

@@ -45,12 +45,14 @@ BEFORE = "before any comparison"
 @dataclass(frozen=True)
 class Fit:
     """Splink settings with all parameters, how the estimation went, and by how many bits namesakes and relatives are
-    likelier than strangers: BEFORE any comparison, and by the levels of those in which they agree, strongest first."""
+    likelier than strangers: BEFORE any comparison, and by the levels of those in which they agree, strongest first.
+    `agreeing`: the expected matches with one value, by column."""
 
     settings: dict[str, Any]
     training: dict[str, float]
     namesakes: dict[str, list[float]] = field(default_factory=dict)
     relatives: dict[str, list[float]] = field(default_factory=dict)
+    agreeing: dict[str, float] = field(default_factory=dict)
 
 
 def usable_evidence(con: duckdb.DuckDBPyConnection, kind: Kind, table: str) -> list[Evidence]:
@@ -112,11 +114,11 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
         )
         for item, shares in zip(evidence, strangers.shares(), strict=True)
     ]
-    mixture = estimate(compared, columns)
-    if any(_is_nobody(*pair) for pair in zip(evidence, mixture.m, strict=True)):
-        mixture = estimate(compared, columns, learn_matches=False)
     all_pairs = max(1.0, records * (records - 1) / 2)
     possible_pairs = max(1.0, all_pairs - _excluded_pairs(con, table, schema))
+    mixture = estimate(compared, columns, share * possible_pairs)
+    if any(_is_nobody(*pair) for pair in zip(evidence, mixture.m, strict=True)):
+        mixture = estimate(compared, columns, share * possible_pairs, learn_matches=False)
     # Of few records, a good part of the random pairs that agree are matches; they are no measure of strangers.
     matching_share = strangers.pairs.sum() / all_pairs / share
     u = strangers.shares(without=[pairs * matching_share for pairs in mixture.level_matches])
@@ -127,6 +129,12 @@ def fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) -> 
         {"matches": round(mixture.matches / share), "iterations": mixture.iterations},
         _rival(shared_by_namesakes, settings, mixture, mixture.namesakes, share * possible_pairs),
         _rival(shared_by_relatives, settings, mixture, mixture.related, share * possible_pairs),
+        {
+            level.rarity_column: _shortened(matching / share)
+            for item, found in zip(evidence, mixture.level_matches, strict=True)
+            for level, matching in zip(item.levels, found.tolist(), strict=False)
+            if level.rarity_column
+        },
     )
 
 

@@ -73,7 +73,7 @@ def halves_disagree(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, sche
         )
         fitted = fit(con, kind, table, schema)
         if fitted is not None:
-            sessions.append((fitted.settings, f"({frequency_query(table, fitted.settings)})"))
+            sessions.append((fitted.settings, f"({frequency_query(table, fitted.settings, fitted.agreeing)})"))
     con.execute(f"create or replace table {schema}.candidate as from {schema}.candidate_all")
     if len(sessions) < 2:
         return []
@@ -160,5 +160,5 @@ def compare_with_last(
         kind,
         schema,
         (last.settings, frequencies_sql(models_dir, last)),
-        (fitted.settings, f"({frequency_query(table, fitted.settings)})"),
+        (fitted.settings, f"({frequency_query(table, fitted.settings, fitted.agreeing)})"),
     )

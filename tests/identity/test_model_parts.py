@@ -4,6 +4,7 @@ import itertools
 import logging
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +12,14 @@ from hypothesis import strategies as st
 
 from crm_quality.identity.blocking import BlockingPlan, build_blocks, build_candidates, choose_plan
 from crm_quality.identity.clean_source import build_clean_sources
+from crm_quality.identity.explain import _rivals
 from crm_quality.identity.latin import build_latin
 from crm_quality.identity.mixture import Column, Patterns, estimate
 from crm_quality.identity.organisation import ORGANISATION
 from crm_quality.identity.person import PERSON
-from crm_quality.identity.training import Fit, falling, namesakes_share
+from crm_quality.identity.roles import PLACE
+from crm_quality.identity.score import frequency_query
+from crm_quality.identity.training import BEFORE, Fit, falling, namesakes_share
 from crm_quality.identity.workspace import prepare_records
 from crm_quality.standardise.address import comparable_address, latin_place
 from tests.identity.scenario import person, warehouse
@@ -28,7 +32,7 @@ def test_the_mixture_finds_the_share_of_matches_and_their_agreement() -> None:
     levels = np.column_stack([np.where(chooser.random(size) < np.where(is_match, 0.9, 0.02), 0, 1) for _ in range(4)])
     patterns, pairs = np.unique(levels, axis=0, return_counts=True)
     columns = [Column(np.array([0.02, 0.98]), is_shared=False, is_namesake=False) for _ in range(4)]
-    found = estimate(Patterns(patterns, pairs.astype(float), [2] * 4), columns)
+    found = estimate(Patterns(patterns, pairs.astype(float), [2] * 4), columns, 1e6)
     assert found.matches == pytest.approx(matches, rel=0.05)
     assert all(m[0] == pytest.approx(0.9, abs=0.03) for m in found.m)
 
@@ -42,8 +46,21 @@ def test_a_household_is_not_taken_for_a_match() -> None:
         Column(rare, is_shared=False, is_namesake=False),
         Column(rare, is_shared=True, is_namesake=False),
     ]
-    found = estimate(Patterns(patterns, np.array([200.0, 400.0, 9_400.0]), [2] * 3), columns)
+    found = estimate(Patterns(patterns, np.array([200.0, 400.0, 9_400.0]), [2] * 3), columns, 1e6)
     assert found.matches == pytest.approx(200, abs=10)
+
+
+def test_of_two_comparisons_strangers_are_as_among_all_pairs() -> None:
+    # Name and birth date (same, similar, other) of 10,000 records, pairs chosen by either: 900 matches, all with one slip.
+    patterns = np.array([[0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1]])
+    pairs = np.array([300.0, 7_000.0, 600.0, 3_000.0, 1_700.0, 900.0])
+    columns = [
+        Column(np.array([0.0002, 0.0001, 0.9997]), is_shared=False, is_namesake=True),
+        Column(np.array([0.0001, 0.001, 0.9989]), is_shared=False, is_namesake=False),
+    ]
+    found = estimate(Patterns(patterns, pairs, [3, 3]), columns, 5e7)
+    assert found.matches == pytest.approx(900, rel=0.1)
+    assert found.m[1][:2] == pytest.approx([0.66, 0.33], abs=0.05)
 
 
 def test_relatives_do_not_pass_for_matches_where_they_are_more() -> None:
@@ -56,7 +73,7 @@ def test_relatives_do_not_pass_for_matches_where_they_are_more() -> None:
         Column(rare, is_shared=False, is_namesake=False),
         Column(rare, is_shared=True, is_namesake=False),
     ]
-    found = estimate(Patterns(patterns, pairs, [3, 2, 2]), columns)
+    found = estimate(Patterns(patterns, pairs, [3, 2, 2]), columns, 1e6)
     assert found.matches == pytest.approx(100, abs=10)
     assert found.related.pairs == pytest.approx(5_000, rel=0.1)
 
@@ -66,12 +83,14 @@ def test_many_namesakes_of_one_town_are_not_taken_for_matches() -> None:
     patterns = np.array([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 1, 1]])
     pairs = np.array([90.0, 10.0, 3_000.0, 500.0, 2_000.0, 90_000.0])
     columns = [Column(np.array([u, 1 - u]), is_shared=False, is_namesake=u > 1e-5) for u in (1e-4, 0.02, 1e-6, 1e-6)]
-    found = estimate(Patterns(patterns, pairs, [2] * 4), columns)
+    found = estimate(Patterns(patterns, pairs, [2] * 4), columns, 1e6)
     assert found.matches == pytest.approx(100, abs=5)
     assert found.namesakes.pairs > 3_000
     assert found.m[2][0] > 0.9
     alone = [Column(column.u, is_shared=False, is_namesake=False) for column in columns]
-    assert estimate(Patterns(patterns, pairs, [2] * 4), alone).matches > 1_000  # what it would be without the class
+    assert (
+        estimate(Patterns(patterns, pairs, [2] * 4), alone, 1e6).matches > 1_000
+    )  # what it would be without the class
 
 
 @pytest.mark.parametrize(
@@ -160,6 +179,36 @@ def test_a_number_shared_by_a_switchboard_is_no_evidence() -> None:
     assert set(numbers) == {(None,), ("+441131111111",)}
 
 
+def test_a_number_is_mobile_if_its_kind_says_so() -> None:
+    parties = [
+        person("1", "Ann", "Lee", phone="+447700900111", phone_kind="mobile"),
+        person("2", "Bo", "May", phone="+441632960111", phone_kind="fixed"),
+    ]
+    found = warehouse(parties).execute("select phone_1, phone_2 from identity.person_feature order by record_number")
+    assert found.fetchall() == [("+447700900111", None), (None, "+441632960111")]
+
+
+def test_a_value_on_more_records_is_rarer_where_most_are_one_persons() -> None:
+    con = warehouse(
+        [person(f"{at}", "Ann", "Lee", email="annlee@b.com" if at < 4 else f"annlee{at}@b.com") for at in range(100)]
+    )
+    settings = {
+        "comparisons": [
+            {"comparison_levels": [{"tf_adjustment_column": "email", "u_probability": 0.001}]},
+            {"comparison_levels": []},
+        ]
+    }
+
+    def frequency(agreeing: float) -> float:
+        query = frequency_query("identity.person_feature", settings, {"email": agreeing})
+        (found,) = con.execute(f"select frequency from ({query}) where value = 'annlee@b.com'").fetchone() or (0.0,)
+        return float(found)
+
+    assert frequency(0) == pytest.approx(0.02)  # two others
+    assert frequency(50) == pytest.approx(0.01)  # one of them is the same person, as every record has another
+    assert frequency(200) == pytest.approx(0.001)
+
+
 def test_a_number_is_mobile_if_any_record_has_it_as_mobile() -> None:
     con = warehouse([person("1", "A", "B", mobile="+447900000001"), person("2", "A", "B", phone="+447900000001")])
     assert (
@@ -174,3 +223,13 @@ def test_no_model_file_is_left_half_written(tmp_path: Path) -> None:
     query = "select 'name_key' as column_name, 'x' as value, 0.5::double as frequency"
     save_model(con, tmp_path, "person", Fit({"comparisons": []}, {}), 2, BlockingPlan((), 1), query)
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_town_in_which_many_are_says_as_little_for_namesakes_as_for_a_match() -> None:
+    def taken_off(rarity: float) -> float:
+        bits = _rivals([PLACE], {BEFORE: [-5.0], "place": [12.0, 8.0, 4.0, -2.0]}, {"place"})
+        row = duckdb.execute(f"select {bits} from (select 3 as gamma_place, {rarity} as mw_tf_adj_place)").fetchone()
+        return float(row[0]) if row else 0.0
+
+    assert taken_off(0) == 7
+    assert taken_off(-4) == 3
