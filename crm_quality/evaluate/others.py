@@ -40,8 +40,8 @@ class RelationQuality:
 
 def load_csv(con: duckdb.DuckDBPyConnection, name: str, file: Path, columns: Sequence[str]) -> None:
     """Make the temp table `name` from a CSV file. Raises CrmQualityError if it is missing or lacks a column."""
-    if not file.exists():
-        raise CrmQualityError(f"{file} does not exist; it must hold the columns {', '.join(columns)}")
+    if not file.is_file():
+        raise CrmQualityError(f"{file} does not exist, or is a folder; it must hold the columns {', '.join(columns)}")
     con.execute(f"create or replace temp table {name} as from read_csv(?, all_varchar = true)", [str(file)])
     present = {row[0] for row in con.execute(f"select column_name from (describe {name})").fetchall()}
     missing = [column for column in columns if column not in present]
