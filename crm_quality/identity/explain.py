@@ -77,7 +77,7 @@ def weigh(kind: Kind, model: MatchModel, scored: str, *, is_strict: bool) -> str
             select *, round({weight}, 4) as final_weight
             from (
                 select * replace (match_weight + {_moved(evidence)} - greatest(namesake_bits, relative_bits) as match_weight)
-                from (select *, {_rivals(evidence, model.namesakes)} as namesake_bits,
+                from (select *, {_rivals(evidence, model.namesakes, rare)} as namesake_bits,
                     {_relatives(evidence, model, rare)} as relative_bits from {scored})
             )
         )
@@ -164,17 +164,23 @@ def _person_weight(
         if is_home_shared
         else "false"
     )
+    # Not all who live together bear one family name.
+    housemate = (
+        f"({_is(evidence, 'name', 'different name')} or not {_compared(evidence, 'name')}) and not {personal}"
+        f" and {_level(evidence, 'address', 'similar address')}"
+    )
     less_than_same_name = (
         f"{_compared(evidence, 'name')} and not {_level(evidence, 'name', 'name that sounds the same')}"
     )
     father_and_son = f"not {personal} and {one_home} and {_FATHER_AND_SON}"
     other_person = f"""
         case
-            when {father_and_son} and ({other_contact}) then least(match_weight, {OTHER_PERSON})
+            when {father_and_son if is_strict else "false"} and ({other_contact}) then least(match_weight, {OTHER_PERSON})
             when {other_gender} and (not {personal} or {unproven}
                     or {_is(evidence, "name", "one name is the same, the other missing")} and {proofs} < 2)
                 then least(match_weight, {OTHER_PERSON})
             when {relative_or_twin} then least(match_weight, {HELD_BACK})
+            when {housemate} then least(match_weight, {HELD_BACK})
     """
     if not is_strict and all(item.is_name for item in evidence):
         return f"{other_person} else match_weight end"

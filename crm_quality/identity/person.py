@@ -123,6 +123,8 @@ _PERSON_NAME = Evidence(
         ),
     ),
     different="different name",
+    # Nothing tells how Japanese characters are read.
+    incomparable="(hanzi_l is null) <> (hanzi_r is null) and 'JP' in (country_l, country_r) and name_key_l <> name_key_r",
 )
 
 _BIRTH_DATE = Evidence(
@@ -133,7 +135,7 @@ _BIRTH_DATE = Evidence(
     levels=(
         Level("birth_date_l = birth_date_r", "same birth date", "birth_date"),
         Level(
-            "levenshtein(birth_date_l, birth_date_r) <= 1"
+            "damerau_levenshtein(birth_date_l, birth_date_r) <= 1"
             " or (left(birth_date_l, 4) = left(birth_date_r, 4)"
             " and substr(birth_date_l, 6, 2) = substr(birth_date_r, 9, 2)"
             " and substr(birth_date_l, 9, 2) = substr(birth_date_r, 6, 2))",

@@ -7,10 +7,11 @@
 -- hanzi           full name in simplified characters, where the source wrote characters
 -- hanzi_sorted    its characters sorted, so that swapped names are equal
 -- is_woman        the record says so, or nine in ten who bear the given name say so
--- birth_date      ISO text, so that typing slips can be counted
+-- birth_date      ISO text, so that typing slips can be counted; also of a date that cannot be, such as 2000-11-92
 -- national_text   national id as it came, letters and digits only
 -- email           address, unless shared by more than four persons
 -- email_local     part before the @ if it holds three digits: without, it is only the name once more
+-- email_is_name   the letters before the @ are the name, or initials of it
 -- phone_1         mobile number, unless shared by more than ten persons
 -- phone_2         the other number, likewise
 -- address         street and house number as one lower-case text
@@ -25,6 +26,13 @@ with party as (
         party.name_hanzi,
         party.gender,
         party.birth_date,
+        -- as typed: year first, or day first with dots
+        case
+            when regexp_matches(party.birth_date_raw, '^[0-9]{4}[^0-9]?[0-9]{2}[^0-9]?[0-9]{2}$')
+                then regexp_replace(party.birth_date_raw, '^(....)[^0-9]?(..)[^0-9]?(..)$', '\1-\2-\3')
+            when regexp_matches(party.birth_date_raw, '^[0-9]{2}[.][0-9]{2}[.][0-9]{4}$')
+                then regexp_replace(party.birth_date_raw, '^(..).(..).(....)$', '\3-\2-\1')
+        end as birth_text,
         party.national_id_raw,
         party.email_domain,
         party.postal_code,
@@ -33,6 +41,7 @@ with party as (
         party.country,
         party.company_core,
         party.company_key,
+        party.phone_kind,
         nullif(trim(regexp_replace(lower(concat_ws(' ', party.house_number, party.street)), '[^\p{L}\p{N}]+', ' ', 'g')), '') as address,
         -- A number that is not valid is a number all the same: without its area code, or with a digit too few.
         coalesce(
@@ -77,7 +86,7 @@ shared_phone as (
     having count(distinct shared_by) > 10
 ),
 
--- A number is a mobile number if any record has it as one: many systems have one column for all numbers.
+-- A number is a mobile number if any record has it as one, or its kind says so: many systems have one column for all.
 mobile as (
     select distinct any_mobile as number from party where any_mobile is not null
 ),
@@ -85,10 +94,13 @@ mobile as (
 numbered as (
     select
         party.*,
-        coalesce(party.any_mobile, mobile.number) as phone_1,
-        case when party.any_phone is distinct from coalesce(party.any_mobile, mobile.number) then party.any_phone end as phone_2
-    from party
-    left join mobile on party.any_phone = mobile.number
+        coalesce(party.any_mobile, party.mobile_phone) as phone_1,
+        case when party.any_phone is distinct from coalesce(party.any_mobile, party.mobile_phone) then party.any_phone end as phone_2
+    from (
+        select party.*, coalesce(mobile.number, case when party.phone_kind = 'mobile' then party.any_phone end) as mobile_phone
+        from party
+        left join mobile on party.any_phone = mobile.number
+    ) as party
 ),
 
 shared_email as (
@@ -117,7 +129,11 @@ select
     array_to_string(list_sort(string_split(party.name_hanzi, '')), '') as hanzi_sorted,
     party.gender,
     case when party.gender is null then coalesce(given_name.is_womans, false) else party.gender = 'female' end as is_woman,
-    cast(party.birth_date as varchar) as birth_date,
+    -- 1967-00-01 and 1028-05-03 are slips of a date, 9999-12-31 and 0000-00-00 stand for none.
+    coalesce(
+        cast(party.birth_date as varchar),
+        case when right(party.birth_text, 5) not in ('00-00', '01-01', '12-31') then party.birth_text end
+    ) as birth_date,
     nullif(regexp_replace(upper(party.national_id_raw), '[^A-Z0-9]', '', 'g'), '') as national_text,
     case when shared_email.own_email is null then party.own_email end as email,
     case
@@ -125,6 +141,15 @@ select
             and regexp_matches(split_part(party.own_email, '@', 1), '[0-9].*[0-9].*[0-9]')
             then split_part(party.own_email, '@', 1)
     end as email_local,
+    length(
+        replace(
+            replace(
+                regexp_replace(split_part(party.own_email, '@', 1), '[^\p{L}]+', '', 'g'),
+                replace(party.family_key, ' ', ''), ''
+            ),
+            replace(party.given_key, ' ', ''), ''
+        )
+    ) <= 1 as email_is_name,
     case when shared_1.number is null then party.phone_1 end as phone_1,
     case when shared_2.number is null then party.phone_2 end as phone_2,
     party.address,

@@ -95,23 +95,33 @@ WHOLE_NUMBER = "coalesce(starts_with({}, '+'), false)"
 # ann.lee1252 and ann.lee25 are no slip of each other: numbers tell namesakes apart.
 _DIGITS = "regexp_replace({}, '[^0-9]+', '', 'g')"
 
+_SIMILAR_EMAIL = (
+    "jaro_similarity(email_l, email_r) >= 0.85 and length(email_l) >= 10 and levenshtein(email_l, email_r) <= 2"
+    f" and levenshtein({_DIGITS.format('email_l')}, {_DIGITS.format('email_r')}) <= 1"
+)
+_SAME_EMAIL_NAME = "email_local_l = email_local_r"
+# ann.lee@a.com and lee.ann@b.com say no more than the name does.
+_NAMES_ONCE_MORE = (
+    "email_is_name_l and email_is_name_r and email_l <> email_r"
+    f" and not coalesce({_SAME_EMAIL_NAME}, false) and not ({_SIMILAR_EMAIL})"
+    f" and ({_DIGITS.format('email_l')} = '' or {_DIGITS.format('email_r')} = '')"
+)
+
 EMAIL = Evidence(
     name="email",
     present="email{} is not null",
     levels=(
         Level("email_l = email_r", "same e-mail", "email"),
-        Level("email_local_l = email_local_r", "same e-mail name", "email_local"),
+        Level(_SAME_EMAIL_NAME, "same e-mail name", "email_local"),
+        Level(_SIMILAR_EMAIL, "similar e-mail"),
         Level(
-            "jaro_similarity(email_l, email_r) >= 0.85 and length(email_l) >= 10 and levenshtein(email_l, email_r) <= 2"
+            "jaro_winkler_similarity(split_part(email_l, '@', 1), split_part(email_r, '@', 1)) >= 0.92"
             f" and levenshtein({_DIGITS.format('email_l')}, {_DIGITS.format('email_r')}) <= 1",
-            "similar e-mail",
-        ),
-        Level(
-            "jaro_winkler_similarity(split_part(email_l, '@', 1), split_part(email_r, '@', 1)) >= 0.92",
             "similar e-mail name",
         ),
     ),
     different="different e-mail",
+    incomparable=_NAMES_ONCE_MORE,
 )
 
 # One comparison, because an address and its domain are one piece of evidence.
