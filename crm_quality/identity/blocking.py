@@ -69,19 +69,23 @@ def choose_plan(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: 
 def build_blocks(
     con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, plan: BlockingPlan
 ) -> list[KeyCount]:
-    """Create {schema}.block (position, key, record_number): the values that several records are compared by.
+    """Create {schema}.keyed (position, key, record_number) and block_size (position, key, records, is_used): the values
+    that several records are compared by.
 
     A value on more than LARGEST_BLOCK records is left out, and so is a key that has grown far beyond its budget.
     Whether two records are compared depends on nothing but their own values and on which of them are left out:
     those are in {schema}.left_out (record_number, keys), one digest of them for every record that has any.
     """
     (records,) = con.execute(f"select count(*) from {table}").fetchone() or (0,)
-    con.execute(f"create or replace table {schema}.block (position integer, key ubigint, record_number bigint)")
     con.execute(f"create or replace table {schema}.left_out (record_number bigint, keys ubigint)")
-    if records * (records - 1) // 2 <= ALL_PAIRS:
-        con.execute(f"insert into {schema}.block select 0, 0, record_number from {table}")
-        return [KeyCount(EVERY_PAIR, records * (records - 1) // 2, records, True)]
     con.execute(f"create or replace table {schema}.keyed (position integer, key ubigint, record_number bigint)")
+    if records * (records - 1) // 2 <= ALL_PAIRS:
+        con.execute(f"insert into {schema}.keyed select 0, 0, record_number from {table}")
+        con.execute(
+            f"create or replace table {schema}.block_size as"
+            f" select 0 as position, 0::ubigint as key, {records} as records, true as is_used"
+        )
+        return [KeyCount(EVERY_PAIR, records * (records - 1) // 2, records, True)]
     queries = dict(_keyed_queries(kind, table, schema))
     for position, name in enumerate(plan.keys):
         con.execute(f"insert into {schema}.keyed select {position}, hash(key), record_number from ({queries[name]})")
@@ -97,15 +101,6 @@ def build_blocks(
         """
     )
     counts = [_accepted(con, schema, position, name, records) for position, name in enumerate(plan.keys)]
-    accepted = [position for position, count in enumerate(counts) if count.accepted]
-    con.execute(
-        f"""
-        insert into {schema}.block
-        select position, key, record_number
-        from {schema}.keyed join {schema}.block_size using (position, key)
-        where is_used and position in {accepted}
-        """
-    )
     con.execute(
         f"""
         insert into {schema}.left_out
@@ -133,11 +128,29 @@ def _accepted(con: duckdb.DuckDBPyConnection, schema: str, position: int, name: 
 def build_candidates(
     con: duckdb.DuckDBPyConnection, schema: str, counts: Sequence[KeyCount], only: str | None = None
 ) -> None:
-    """Create {schema}.candidate (join_key_l, join_key_r, match_key) from {schema}.block, the smaller number left.
+    """Create {schema}.candidate (join_key_l, join_key_r, match_key) from {schema}.keyed and block_size, the smaller
+    number left.
 
     Each pair is there once, under its first key; two records of a source that holds nobody twice (see
     `clean_source`) are none. With `only`, a table of record numbers, only pairs with one of them.
     """
+    accepted = [position for position, count in enumerate(counts) if count.accepted]
+    looked_for = (
+        ""
+        if only is None
+        else f"and (position, key) in (select (position, key) from {schema}.keyed semi join {only} using (record_number))"
+    )
+    con.execute(
+        f"""
+        create or replace table {schema}.block as
+        select position, key, record_number
+        from {schema}.keyed
+        join (
+            select position, key from {schema}.block_size
+            where is_used and position in {accepted} {looked_for}
+        ) using (position, key)
+        """
+    )
     keys = f"from {schema}.block as l join {schema}.block as r using (position, key)"
     pair = "least(l.record_number, r.record_number), greatest(l.record_number, r.record_number)"
     chosen = (

@@ -105,7 +105,12 @@ def _shared_identifier(column: str, party_type: str, priority: int, reason: str)
                 ) over same as other
             from core.party as party
             join identity.record as record using (source_system, source_object, source_id)
-            where party.{column} is not null and party.{column}_problem is null and record.party_type = '{party_type}'
+            where record.party_type = '{party_type}' and party.{column} in (
+                select {column} from core.party
+                where {column} is not null and {column}_problem is null
+                group by {column}
+                having count(*) > 1
+            )
             window same as (partition by party.{column}, coalesce(party.company_is_branch, false))
         )
         where record_number <> first and records <= {MOST_RECORDS} and names <= {MOST_NAMES} and {_NO_OTHER_PERSON}

@@ -26,50 +26,49 @@ organisation as (
 ),
 
 shared as (
-    -- Not all who live together bear one name; where a company is, people work.
-    select distinct customer_id, 'same_household' as relation, 'address' as reason, home as key
-    from person
-    where home is not null and home not in (select home from organisation where home is not null)
-    union all
-    select distinct customer_id, 'same_household' as relation, 'family name and phone' as reason, concat(family, '|', landline) as key
-    from person
-    where landline is not null
-    union all
-    select distinct customer_id, 'same_group' as relation, 'company name' as reason, core as key
-    from organisation
-    where core is not null
-    union all
-    select distinct customer_id, 'same_group' as relation, 'web domain' as reason, domain as key
-    from organisation
-    where domain is not null
-    union all
-    -- A subsidiary and its parent, and what else the parent owns.
-    select distinct child.customer_id, 'same_group' as relation, 'parent company' as reason, parent.customer_id as key
-    from core.party as party
-    inner join identity.customer_xref as child
-        on
-            party.source_system = child.source_system
-            and party.source_object = child.source_object
-            and party.source_id = child.source_id
-    inner join identity.customer_xref as parent
-        on party.source_system = parent.source_system and party.source_object = parent.source_object
-            and party.parent_source_id = parent.source_id
-    where party.party_type = 'organisation'
-    union all
-    select distinct parent.customer_id, 'same_group' as relation, 'parent company' as reason, parent.customer_id as key
-    from core.party as party
-    inner join identity.customer_xref as parent
-        on party.source_system = parent.source_system and party.source_object = parent.source_object
-            and party.parent_source_id = parent.source_id
-    where party.party_type = 'organisation'
+    -- A number in place of the texts: what follows groups and joins them.
+    select distinct customer_id, relation, reason, hash(reason, text) as key
+    from (
+        -- Not all who live together bear one name; where a company is, people work.
+        select customer_id, 'same_household' as relation, 'address' as reason, home as text
+        from person
+        where home not in (select home from organisation where home is not null)
+        union all
+        select customer_id, 'same_household' as relation, 'family name and phone' as reason, concat(family, '|', landline) as text
+        from person
+        where landline is not null
+        union all
+        select customer_id, 'same_group' as relation, 'company name' as reason, core as text
+        from organisation
+        union all
+        select customer_id, 'same_group' as relation, 'web domain' as reason, domain as text
+        from organisation
+        union all
+        -- A subsidiary and its parent, and what else the parent owns.
+        select
+            unnest([child.customer_id, parent.customer_id]) as customer_id,
+            'same_group' as relation,
+            'parent company' as reason,
+            parent.customer_id as text
+        from core.party as party
+        inner join identity.customer_xref as child
+            on
+                party.source_system = child.source_system
+                and party.source_object = child.source_object
+                and party.source_id = child.source_id
+        inner join identity.customer_xref as parent
+            on party.source_system = parent.source_system and party.source_object = parent.source_object
+                and party.parent_source_id = parent.source_id
+        where party.party_type = 'organisation' and party.parent_source_id is not null
+    ) as said
+    where text is not null
 ),
 
 -- What more than eight customers share is a building, a switchboard or a word, no household and no group.
 narrow as (
-    select relation, reason, key
+    select *
     from shared
-    group by relation, reason, key
-    having count(distinct customer_id) between 2 and 8
+    where key in (select key from shared group by key having count(*) between 2 and 8)
 )
 
 select
@@ -77,8 +76,6 @@ select
     r.customer_id as related_customer_id,
     l.relation,
     array_to_string(list_sort(list_distinct(list(l.reason))), ', ') as reason
-from shared as l
-inner join narrow on l.relation = narrow.relation and l.reason = narrow.reason and l.key = narrow.key
-inner join shared as r
-    on l.relation = r.relation and l.reason = r.reason and l.key = r.key and l.customer_id < r.customer_id
+from narrow as l
+inner join narrow as r on l.key = r.key and l.customer_id < r.customer_id
 group by l.customer_id, r.customer_id, l.relation

@@ -116,6 +116,9 @@ def _measure(mode: str, folder: Path) -> None:
     import scipy.sparse.csgraph  # noqa: F401
     import splink  # noqa: F401
 
+    from crm_quality.standardise.pinyin import syllables
+
+    syllables("汉")
     with _open(folder) as con:
         con.execute(f"attach '{folder / 'published.duckdb'}' as published (read_only)")
         start = time.perf_counter()
