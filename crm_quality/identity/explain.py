@@ -249,12 +249,19 @@ def _bits(evidence: list[Evidence], rare: set[str], names: dict[str, str]) -> st
 def _nameless(evidence: list[Evidence]) -> str:
     """No names to compare, no identifier, and fewer than two other things that are the same."""
     same = " + ".join(
-        f"cast(gamma_{item.name} = {len(item.levels)} as integer)"
+        f"cast({_is_same(item)} as integer)"
         for item in evidence
         if item.name in ("email", "phone", "address", "birth_date")
     )
     known = f"{_level(evidence, 'national_text', 'same national id')} or {_level(evidence, 'tax_text', 'same tax id')}"
     return f"(not {_compared(evidence, 'name')} and not ({known}) and ({same or '0'}) < 2)"
+
+
+def _is_same(item: Evidence) -> str:
+    words = [level.words for level in item.levels]
+    # A company's web domain is its own; info@ is everybody's.
+    least = words.index("same web domain") if "same web domain" in words else 0
+    return f"gamma_{item.name} >= {len(words) - least}"
 
 
 def _compared(evidence: list[Evidence], name: str) -> str:

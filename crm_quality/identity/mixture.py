@@ -94,6 +94,7 @@ def estimate(
     records, matches do not: without a class of their own, those of a large company would pass for matches. Every
     class is smoothed towards its start. Matches are held to be those that agree: their weakest level is never more
     frequent than among strangers, and few bear another name. `learn_matches`: else their shares stay at the start.
+    `possible_pairs`: all pairs that the chosen ones were chosen from.
     """
     u = [column.u for column in columns]
     first = [first_m(len(column.u)) for column in columns]

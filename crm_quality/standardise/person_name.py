@@ -284,10 +284,8 @@ def _is_pinyin(word: str) -> bool:
 def _display(parts: _Parts) -> str:
     if parts.dotted:
         return f"{parts.given}·{parts.family}"
-    whole = parts.family + parts.given
-    if (is_hanzi(parts.family or parts.given) and (not parts.given or has_hanzi(parts.given))) or _HANGUL.fullmatch(
-        whole
-    ):
+    is_chinese = is_hanzi(parts.family or parts.given) and (not parts.given or has_hanzi(parts.given))
+    if is_chinese or _HANGUL.fullmatch(parts.family + parts.given):
         return f"{parts.family}{parts.given}"
     return " ".join(part for part in (parts.given, parts.family, parts.generation) if part)
 

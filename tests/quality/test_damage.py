@@ -90,7 +90,5 @@ def test_a_kind_that_nobody_has_spoken_for_is_an_error(golden: Path, tmp_path: P
 
 
 def test_a_missing_truth_names_the_file_and_its_columns(golden: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        CrmQualityError, match=r"damage\.csv does not exist, or is a folder; it must hold the columns source_system"
-    ):
+    with pytest.raises(CrmQualityError, match=r"damage\.csv does not exist; it must hold the columns source_system"):
         measure_damage(golden, tmp_path)

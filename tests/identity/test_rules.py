@@ -1,4 +1,4 @@
-"""What speaks for and against one person, on so few records that the weights are set."""
+"""What speaks for and against one customer, on so few records that the weights are set."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from crm_quality.identity.typical import FEW_RECORDS
-from tests.identity.scenario import person, run_pairs_and_clusters, together, warehouse
+from tests.identity.scenario import company, person, run_pairs_and_clusters, together, warehouse
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +106,13 @@ def test_japanese_characters_do_not_contradict_a_name_in_latin_letters(tmp_path:
     assert "name" not in reason(con)
     con = run(tmp_path, {**kanji, "country": "CN"}, person("2", "nanaka", "ishikawa", **{**same, "country": "CN"}))
     assert "different name" in reason(con)
+
+
+def test_a_company_without_a_name_is_known_by_its_web_domain_and_address(tmp_path: Path) -> None:
+    known = {"website": "tinholm.com", **HOME}
+    nameless = {**company("2", "", **known), "company_name": None, "company_core": None, "company_key": None}
+    others = [company("3", "Harbour Mills", website="harbourmills.com", **ELSEWHERE), company("4", "Ridge Foods")]
+    con = run(tmp_path, company("1", "Tinholm", **known), nameless, *others)
+    assert together(con, "1", "2")
+    con = run(tmp_path / "other", company("1", "Tinholm", **known), {**nameless, "website": "quayside.org"}, *others)
+    assert not together(con, "1", "2")
