@@ -13,7 +13,8 @@ from crm_quality.identity.roles import Kind
 from crm_quality.identity.training import LARGEST_WEIGHT, LEAST_PAIRS, Fit, falling, level_counts, probabilities
 from crm_quality.warehouse import scalar
 
-# So many pairs the estimate without labels counts for, against one for each label.
+# So many pairs the estimate without labels counts for, against one for each label. More labels than these count for no
+# more: a source merges what is easy to see, and stewards decide what is not, so neither are matches at large.
 STRENGTH = 200.0
 LEAST_LABELS = 20
 
@@ -44,10 +45,10 @@ def build_labels(con: duckdb.DuckDBPyConnection, schema: str) -> None:
 def correct(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str, fitted: Fit) -> Fit:
     """The fit moved towards the levels at which the labelled pairs agree; unchanged with few labels of a sort.
 
-    m is the mean of the estimate, which counts for STRENGTH pairs, and the matches that can be compared: the
-    posterior mean under a Dirichlet prior. u likewise, of the LEAST_PAIRS or more random pairs that it is the share
-    in and the pairs that are no match: those were doubtful, and say little about strangers in general. Weights still
-    fall as similarity falls.
+    m is the mean of the estimate, which counts for STRENGTH pairs, and the matches that can be compared, which count
+    for as many at most: the posterior mean under a Dirichlet prior. u likewise, of the LEAST_PAIRS or more random pairs
+    that it is the share in and the pairs that are no match: those were doubtful, and say little about strangers in
+    general. Weights still fall as similarity falls.
     """
     used = [comparison["output_column_name"] for comparison in fitted.settings["comparisons"]]
     evidence = [item for item in kind.evidence if item.name in used]
@@ -78,6 +79,7 @@ def _corrected(comparison: dict[str, Any], matches: np.ndarray, strangers: np.nd
     m = np.array([level["m_probability"] for level in levels])
     u = np.array([level["u_probability"] for level in levels])
     u = u.sum() * (LEAST_PAIRS * u / u.sum() + strangers) / (LEAST_PAIRS + strangers.sum())
+    matches = matches * min(1.0, STRENGTH / max(matches.sum(), 1.0))
     corrected = (STRENGTH * m / m.sum() + matches) / (STRENGTH + matches.sum())
     # The scale of the estimate stays: only where among the levels matches lie is learnt.
     weights = falling(np.clip(np.log2(corrected * m.sum() / u), -LARGEST_WEIGHT, LARGEST_WEIGHT), corrected + u)

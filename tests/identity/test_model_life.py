@@ -74,6 +74,14 @@ def test_labelled_matches_move_the_weights_towards_the_levels_where_they_agree()
     )
 
 
+def test_many_labels_count_for_no_more_than_the_estimate():
+    before = _comparison(("same", 0.6, 0.01), ("different", 0.4, 0.99))
+    few, many = (_corrected(before, np.array([labels, 0.0]), np.zeros(2)) for labels in (200.0, 50_000.0))
+    assert few == many
+    different = many["comparison_levels"][-1]
+    assert different["m_probability"] / different["u_probability"] == pytest.approx(0.2 / 0.99, rel=0.01)
+
+
 def test_what_stewards_hold_apart_lowers_the_weight_of_the_levels_where_it_agrees():
     before = _comparison(("same", 0.8, 0.0001), ("similar", 0.1, 0.02), ("different", 0.1, 0.9799))
     after = _corrected(before, np.zeros(3), np.array([60.0, 0.0, 0.0]))
