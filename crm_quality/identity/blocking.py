@@ -125,14 +125,12 @@ def _accepted(con: duckdb.DuckDBPyConnection, schema: str, position: int, name: 
     return count
 
 
-def build_candidates(
+def fill_blocks(
     con: duckdb.DuckDBPyConnection, schema: str, counts: Sequence[KeyCount], only: str | None = None
 ) -> None:
-    """Create {schema}.candidate (join_key_l, join_key_r, match_key) from {schema}.keyed and block_size, the smaller
-    number left.
+    """Create {schema}.block (position, key, record_number) of the accepted keys of {schema}.keyed, see `build_blocks`.
 
-    Each pair is there once, under its first key; two records of a source that holds nobody twice (see
-    `clean_source`) are none. With `only`, a table of record numbers, only pairs with one of them.
+    With `only`, a table of record numbers, the blocks in which one of them is.
     """
     accepted = [position for position, count in enumerate(counts) if count.accepted]
     looked_for = (
@@ -151,6 +149,18 @@ def build_candidates(
         ) using (position, key)
         """
     )
+
+
+def build_candidates(
+    con: duckdb.DuckDBPyConnection, schema: str, counts: Sequence[KeyCount], only: str | None = None
+) -> None:
+    """Create {schema}.candidate (join_key_l, join_key_r, match_key) from {schema}.keyed and block_size, the smaller
+    number left.
+
+    Each pair is there once, under its first key; two records of a source that holds nobody twice (see
+    `clean_source`) are none. With `only`, a table of record numbers, only pairs with one of them.
+    """
+    fill_blocks(con, schema, counts, only)
     keys = f"from {schema}.block as l join {schema}.block as r using (position, key)"
     pair = "least(l.record_number, r.record_number), greatest(l.record_number, r.record_number)"
     chosen = (

@@ -21,7 +21,7 @@ from typing import Any
 
 import duckdb
 
-from crm_quality.identity.blocking import build_blocks
+from crm_quality.identity.blocking import build_blocks, fill_blocks
 from crm_quality.identity.certain import build_certain
 from crm_quality.identity.clean_source import build_clean_sources
 from crm_quality.identity.cluster import build_clusters
@@ -84,7 +84,7 @@ def _splink(con: duckdb.DuckDBPyConnection, models: Path) -> dict[str, float]:
             table = prepare_input(con, kind, schema, records)
             # Identity makes this table, too, within its own time.
             prepared = time.perf_counter() - start
-            build_blocks(con, kind, table, schema, model.plan)
+            fill_blocks(con, schema, build_blocks(con, kind, table, schema, model.plan))
             rules = _keyed_input(con, table, schema)
             start = time.perf_counter()
             settings = {**model.settings, "blocking_rules_to_generate_predictions": rules}
