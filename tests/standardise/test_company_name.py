@@ -112,6 +112,7 @@ def test_other_companies_are_no_branches(value: str) -> None:
         ("Test GmbH", "placeholder"),
         ("n/a", "placeholder"),
         ("个人", "placeholder"),
+        ("TEST USER", "placeholder"),
         ("old - closed", "placeholder"),
         ("qweasd gmbh", "keyboard mash"),
         ("qwe", "keyboard mash"),
