@@ -93,7 +93,7 @@ with record as (
     where party.quarantine_reason is null
 ),
 
-place as (
+country as (
     select
         *,
         -- Elsewhere simplified characters are meant, whatever a source writes.
@@ -205,7 +205,7 @@ left join standard.company_name as company
     on company.value = coalesce(
         record.company_name, case when record.derived_type = 'organisation' then record.full_name end
     )
-left join place as country on country.value = record.country
+left join country on record.country = country.value
 left join standard.phone as phone
     on phone.value = record.phone and coalesce(phone.country, '') = coalesce(country.country, '')
 left join standard.phone as mobile

@@ -55,14 +55,12 @@ def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             coalesce(party.company_is_branch, false) as is_branch,
             case when record.party_type = 'organisation' then {_REGION} end as region_word,
             case when record.party_type = 'organisation' then {_BRANCH} end as branch_words
-        from (
-            select * from identity.record
-            where record_number in (
-                select record_number_l from {schema}.related union select record_number_r from {schema}.related
-            )
-        ) as record
-        join core.party as party using (source_system, source_object, source_id)
+        from core.party as party
+        join identity.record as record using (source_system, source_object, source_id)
         left join {schema}.clean_source as clean on clean.record_number = record.record_number
+        where record.record_number in (
+            select record_number_l from {schema}.related union select record_number_r from {schema}.related
+        )
         """
     )
     con.execute(

@@ -84,22 +84,21 @@ def load_decisions(con: duckdb.DuckDBPyConnection) -> Decisions:
     """The decisions in meta.decision on pairs of records, as record numbers."""
     rows = con.execute(
         """
+        -- only these are looked up, where there are few or none
+        with named as (
+            select * from identity.record
+            where (source_system, source_object, source_id) in (
+                select (left_source_system, left_source_object, left_source_id) from meta.decision
+                union all
+                select (right_source_system, right_source_object, right_source_id) from meta.decision
+            )
+        )
         select decision.decision_id, decision.kind, l.record_number, r.record_number
         from meta.decision as decision
-        left join (
-            -- only they are looked up, where there are few or none
-            select * from identity.record
-            where (source_system, source_object, source_id) in
-                (select (left_source_system, left_source_object, left_source_id) from meta.decision)
-        ) as l
+        left join named as l
             on l.source_system = decision.left_source_system and l.source_object = decision.left_source_object
             and l.source_id = decision.left_source_id
-        left join (
-            -- only they are looked up, where there are few or none
-            select * from identity.record
-            where (source_system, source_object, source_id) in
-                (select (right_source_system, right_source_object, right_source_id) from meta.decision)
-        ) as r
+        left join named as r
             on r.source_system = decision.right_source_system and r.source_object = decision.right_source_object
             and r.source_id = decision.right_source_id
         where decision.kind in ('must_link', 'cannot_link')

@@ -91,7 +91,7 @@ def _moved(evidence: list[Evidence]) -> str:
     return f"(least({', '.join(lost)}) - ({' + '.join(lost)}))" if len(lost) > 1 else "0"
 
 
-def _rivals(evidence: list[Evidence], bits: dict[str, list[float]], rare: Collection[str] = ()) -> str:
+def _rivals(evidence: list[Evidence], bits: dict[str, list[float]], rare: Collection[str]) -> str:
     """Bits to take off where others are likelier than strangers to agree as the pair does.
 
     Splink sets matches against strangers whose comparisons are independent of each other. Two companies of one name

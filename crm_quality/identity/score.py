@@ -66,8 +66,9 @@ def frequency_query(table: str, settings: dict[str, Any], agreeing: Mapping[str,
 
     The two records of a pair say nothing about how many others share their value: they are left out of the count, and
     so are as many more as a record has in common with its own kind, on average: `agreeing` are the expected matches by
-    the column in which they agree. What remains is never less than the share u of the level, or of one record if that is smaller: a value that
-    nobody else has is as rare as the level is among strangers, not as rare as the records are few.
+    the column in which they agree. What remains is never less than the share u of the level, or of one record if that
+    is smaller: a value that nobody else has is as rare as the level is among strangers, not as rare as the records
+    are few.
     """
     if len(settings["comparisons"]) == 1 and "name_key" in _level_shares(settings):
         return _chance_of_names(table, settings)

@@ -56,7 +56,7 @@ def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, sto
             feature.* replace (
                 case when address.value is null then feature.address else address.comparable end as address,
                 coalesce(place.latin, feature.city) as city,
-                coalesce(county.latin, feature.region) as region
+                coalesce(province.latin, feature.region) as region
             ),
             clean.clean_source
             {formal}
@@ -64,7 +64,7 @@ def prepare_records(con: duckdb.DuckDBPyConnection, kind: Kind, schema: str, sto
         left join (select * from standard.address where comparable is distinct from value) as address
             on address.value = feature.address
         left join standard.place as place on place.value = feature.city
-        left join standard.place as county on county.value = feature.region
+        left join standard.place as province on province.value = feature.region
         left join {schema}.clean_source as clean on clean.record_number = feature.record_number
         {formal_join}
         """

@@ -55,7 +55,7 @@ def standardise_company_name(value: str | None) -> CompanyName:
 
 
 def core_key(core: str) -> str:
-    """Latin lower-case words of a core name: pinyin syllables for characters, folded words for the rest."""
+    """Latin lower-case words of a core name: pinyin syllables for characters, romanised words for the rest."""
     words: list[str] = []
     for part in _HANZI_OR_WORD.findall(core):
         words.extend(syllables(part) if has_hanzi(part) else romanise(part).split())
