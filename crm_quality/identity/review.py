@@ -44,7 +44,7 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
         ),
         apart as (
             select *, 'apart' as state,
-                concat('kept apart', coalesce(concat(' because of ', conflict), ''), ': ') as remark,
+                concat('kept apart', coalesce(' because of ' || conflict, ''), ': ') as remark,
                 case when conflict is null then match_probability else {DOUBT_IN_CONFLICT} end as doubt
             from review_pair
             where left_customer <> right_customer

@@ -46,6 +46,7 @@ def test_worth_is_doubt_times_what_hangs_on_it(con: duckdb.DuckDBPyConnection) -
         ("cd", "apart", 0.3333, 6.6667, "open"),
         ("ab", "apart", 0.3333, 0.6667, "open"),
     ]
+    assert con.execute("select distinct reasons from identity.review_queue").fetchall() == [("kept apart: alike",)]
 
 
 def test_a_conflict_is_asked_about_however_high_the_score(con: duckdb.DuckDBPyConnection) -> None:
