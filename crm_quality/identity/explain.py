@@ -72,7 +72,7 @@ def weigh(kind: Kind, model: MatchModel, scored: str, *, is_strict: bool) -> str
     return f"""
         select
             record_number_l, record_number_r, final_weight as match_weight, {_reason(evidence)} as reason, match_key,
-            {waterfall(evidence, settings, rare, "final_weight")} as waterfall
+            {waterfall(evidence, settings, rare, "final_weight", _has_other_name(kind, evidence))} as waterfall
         from (
             select *, round({weight}, 4) as final_weight
             from (
@@ -209,7 +209,7 @@ def _organisation_weight(evidence: list[Evidence]) -> str:
     tax_id = _level(evidence, "tax_text", "similar tax id")
     own = f"({tax_id} or {_level(evidence, 'email', 'same web domain')})"
     # Another company name at one address or switchboard: neighbours, tenants, one group.
-    unlike = f"not {_level(evidence, 'name', 'partly the same company name')} and {_compared(evidence, 'name')}"
+    unlike = _is_unlike(evidence)
     # Companies of one trade and region have words of their names in common. Of two sources that hold nobody twice,
     # every record has one partner at most, and the best one wins.
     somewhere = (
@@ -233,6 +233,17 @@ def _organisation_weight(evidence: list[Evidence]) -> str:
             else match_weight
         end
     """
+
+
+def _is_unlike(evidence: list[Evidence]) -> str:
+    return f"not {_level(evidence, 'name', 'partly the same company name')} and {_compared(evidence, 'name')}"
+
+
+def _has_other_name(kind: Kind, evidence: list[Evidence]) -> str:
+    if kind.party_type == "organisation":
+        return _is_unlike(evidence)
+    others = ("different name", "same family name, other given name")
+    return " or ".join(_is(evidence, "name", words) for words in others)
 
 
 def _bits(evidence: list[Evidence], rare: set[str], names: dict[str, str]) -> str:

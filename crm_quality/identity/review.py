@@ -5,13 +5,17 @@ from __future__ import annotations
 import duckdb
 
 from crm_quality.identity.bridge import build_bridges
+from crm_quality.identity.explain import HELD_BACK
+from crm_quality.identity.waterfall import HELD_BACK_STEP, OTHER_NAME, TOO_LITTLE
 
 MOST_OPEN = 5_000
-# Between these a pair is worth a look; outside them the model is sure enough.
-LEAST_PROBABILITY = 0.2
+# Pairs of this weight and above are worth a look, those that a rule holds back included; of links, those less sure.
+LEAST_WEIGHT = HELD_BACK
 SURE = 0.95
-# A conflict holds apart what the score would join: then the score is no measure of doubt.
-DOUBT_IN_CONFLICT = 0.25
+# A conflict or a rule holds apart what the score would join. What remains of the score's doubt is the share of such
+# pairs that stewards link; these shares count for so many decisions.
+DOUBT_AGAINST_SCORE = {"conflict": 0.25, TOO_LITTLE: 0.25, OTHER_NAME: 0.02}
+DECIDED_BEFORE = 8
 # Of the pairs inside a cluster, so many at least should speak for it.
 LEAST_DENSITY = 0.5
 _REVIEWED = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
@@ -24,33 +28,30 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
     best pair between two customers that might be one, and the best pair of a record that hangs on its customer by a
     doubtful link only. `status` is `decided` where a decision in force names the pair, else `open`; `worth` is the
     doubt (probability that the present state is wrong) times what hangs on it (records, and orders, invoices and
-    opportunities of the customers concerned). Rows by falling worth, at most `most_open` open ones.
+    opportunities of the customers concerned). What a conflict or a rule of `explain` holds apart against the score is
+    as doubtful as the score is sure, times the share of such pairs that stewards linked. Rows by falling worth, at most
+    `most_open` open ones.
     """
-    _weigh_customers(con)
     _number_pairs(con)
+    _weigh_customers(con)
+    _learn_from_decisions(con)
     con.execute(
         f"""
         create or replace table identity.review_queue as
-        with decided as (
-            select least(l.record_number, r.record_number) as l, greatest(l.record_number, r.record_number) as r
-            from meta.decision as decision
-            join identity.record as l
-                on l.source_system = decision.left_source_system and l.source_object = decision.left_source_object
-                and l.source_id = decision.left_source_id
-            join identity.record as r
-                on r.source_system = decision.right_source_system and r.source_object = decision.right_source_object
-                and r.source_id = decision.right_source_id
-            where decision.kind in ('must_link', 'cannot_link')
-        ),
-        apart as (
-            select *, 'apart' as state,
-                concat('kept apart', coalesce(' because of ' || conflict, ''), ': ') as remark,
-                case when conflict is null then match_probability else {DOUBT_IN_CONFLICT} end as doubt
+        with apart as (
+            select review_pair.*, 'apart' as state,
+                concat(
+                    'kept apart',
+                    case held_apart_by when 'conflict' then ' because of ' || conflict else ', ' || held_apart_by end,
+                    ': '
+                ) as remark,
+                score * coalesce(held_apart.share, 1) as doubt
             from review_pair
+            left join held_apart using (held_apart_by)
             where left_customer <> right_customer
             qualify row_number() over (
                 partition by least(left_customer, right_customer), greatest(left_customer, right_customer)
-                order by match_weight desc, l, r
+                order by match_weight desc, score desc, l, r
             ) = 1
         ),
         hold as (
@@ -80,7 +81,8 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
             from (select * from apart union all select * from weak) as chosen
             join customer_size as left_size on left_size.customer_id = chosen.left_customer
             join customer_size as right_size on right_size.customer_id = chosen.right_customer
-            left join (select distinct l, r from decided) as decided on decided.l = chosen.l and decided.r = chosen.r
+            left join review_decision as decided on decided.l = chosen.l and decided.r = chosen.r
+            where doubt > 1 - {SURE} or decided.l is not null
         )
         select
             left(sha256(concat_ws('|', left_record.source_system, left_record.source_object, left_record.source_id,
@@ -107,12 +109,13 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
     _build_clusters_to_review(con, most_open)
     _estimate_gain(con)
     (open_pairs,) = con.execute("select count(*) from identity.review_queue where status = 'open'").fetchone() or (0,)
-    con.execute("drop table customer_size; drop table review_pair; drop table bridge")
+    for table in ("customer_size", "review_pair", "review_decision", "held_apart", "bridge"):
+        con.execute(f"drop table {table}")
     return int(open_pairs)
 
 
 def _weigh_customers(con: duckdb.DuckDBPyConnection) -> None:
-    """customer_size: records of every customer, and the trade documents that name one of them."""
+    """customer_size: records of every customer in review_pair, and the trade documents that name one of them."""
     con.execute(
         """
         create or replace temp table customer_size as
@@ -129,16 +132,20 @@ def _weigh_customers(con: duckdb.DuckDBPyConnection) -> None:
             where party_source_id is not null
             group by all
         ),
+        xref as (
+            select * from identity.customer_xref
+            where customer_id in (select left_customer from review_pair union all select right_customer from review_pair)
+        ),
         traded as (
             select xref.customer_id, sum(named.documents) as documents
             from named
-            join identity.customer_xref as xref
+            join xref
                 on xref.source_system = named.source_system and xref.source_id = named.party_source_id
                 and xref.source_object = coalesce(named.party_source_object, xref.source_object)
             group by xref.customer_id
         )
         select customer_id, count(*) as records, coalesce(any_value(traded.documents), 0) as documents
-        from identity.customer_xref
+        from xref
         left join traded using (customer_id)
         group by customer_id
         """
@@ -154,12 +161,54 @@ def _number_pairs(con: duckdb.DuckDBPyConnection) -> None:
             pair.record_number_l as l, pair.record_number_r as r,
             left_xref.customer_id as left_customer, right_xref.customer_id as right_customer,
             pair.match_probability, pair.match_weight,
-            conflict.reason as conflict
-        from identity.pair as pair
+            conflict.reason as conflict,
+            case when conflict.reason is not null then 'conflict' else pair.held_back.agreement end as held_apart_by,
+            1 / (1 + pow(2, coalesce(pair.held_back.bits, 0) - pair.match_weight)) as score
+        from (
+            select *,
+                case when match_weight = {HELD_BACK} then list_filter(waterfall, step -> step.step = '{HELD_BACK_STEP}')[1] end
+                    as held_back
+            from identity.pair
+        ) as pair
         join identity.customer_xref as left_xref on left_xref.record_number = pair.record_number_l
         join identity.customer_xref as right_xref on right_xref.record_number = pair.record_number_r
         left join identity.conflict as conflict using (record_number_l, record_number_r)
-        where left_xref.customer_id = right_xref.customer_id or pair.match_probability > {LEAST_PROBABILITY}
+        where left_xref.customer_id = right_xref.customer_id or pair.match_weight >= {LEAST_WEIGHT}
+        """
+    )
+
+
+def _learn_from_decisions(con: duckdb.DuckDBPyConnection) -> None:
+    """review_decision: pairs that decisions in force name; held_apart: how often stewards link what is held apart."""
+    con.execute(
+        """
+        create or replace temp table review_decision as
+        select
+            least(l.record_number, r.record_number) as l, greatest(l.record_number, r.record_number) as r,
+            arg_max(decision.kind = 'must_link', decision.decision_id) as is_linked
+        from meta.decision as decision
+        join identity.record as l
+            on l.source_system = decision.left_source_system and l.source_object = decision.left_source_object
+            and l.source_id = decision.left_source_id
+        join identity.record as r
+            on r.source_system = decision.right_source_system and r.source_object = decision.right_source_object
+            and r.source_id = decision.right_source_id
+        where decision.kind in ('must_link', 'cannot_link')
+        group by all
+        """
+    )
+    shares = " ".join(f"when '{cause}' then {share}" for cause, share in DOUBT_AGAINST_SCORE.items())
+    con.execute(
+        f"""
+        create or replace temp table held_apart as
+        select
+            held_apart_by,
+            (count(*) filter (is_linked) + {DECIDED_BEFORE} * case held_apart_by {shares} end)
+                / (count(is_linked) + {DECIDED_BEFORE}) as share
+        from review_pair
+        left join review_decision using (l, r)
+        where held_apart_by is not null
+        group by held_apart_by
         """
     )
 
@@ -224,8 +273,7 @@ def _build_clusters_to_review(con: duckdb.DuckDBPyConnection, most_open: int) ->
 def _estimate_gain(con: duckdb.DuckDBPyConnection) -> None:
     """identity.review_gain: what the model expects to change if the first so many open pairs were decided.
 
-    A pair kept apart is wrong with its probability of matching, a doubtful link with the rest of it. Conflicts
-    count as DOUBT_IN_CONFLICT.
+    A pair kept apart is wrong with its `doubt`, and so is a doubtful link.
     """
     numbers = ", ".join(f"({number})" for number in _REVIEWED)
     con.execute(

@@ -10,15 +10,21 @@ from crm_quality.identity.roles import Evidence
 # Surer pairs than these nobody looks at, one way or the other; of millions of pairs only the doubtful keep theirs.
 LEAST_WEIGHT = -8.0
 LARGEST_WEIGHT = 12.0
+# The last step of a pair that a rule holds back, and why it does.
+HELD_BACK_STEP = "held back"
+OTHER_NAME = "another name"
+TOO_LITTLE = "too little that identifies"
 SQL_TYPE = "struct(step varchar, agreement varchar, bits double)[]"
 
 
-def waterfall(evidence: list[Evidence], settings: dict[str, Any], rare: set[str], weight: str) -> str:
+def waterfall(
+    evidence: list[Evidence], settings: dict[str, Any], rare: set[str], weight: str, has_other_name: str
+) -> str:
     """SQL of the steps over a scored pair whose final weight is the expression `weight`: NULL where nobody doubts it.
 
     As in Splink's waterfall chart: the prior, then each comparison with something to compare, its rarity included;
     then what rivals take off (the columns namesake_bits and relative_bits), last what the rules of `explain` took off or
-    added. The bits add up to the final weight.
+    added. The bits add up to the final weight. `has_other_name`: the condition under which that is the name's fault.
     """
     prior = settings["probability_two_random_records_match"]
     steps = [_step("'before any comparison'", "'two records at random'", f"{log2(prior / (1 - prior))!r}")]
@@ -39,8 +45,9 @@ def waterfall(evidence: list[Evidence], settings: dict[str, Any], rare: set[str]
     )
     summed.append("-greatest(namesake_bits, relative_bits)")
     rest = f"{weight} - ({' + '.join(summed)})"
+    why = f"case when {has_other_name} then '{OTHER_NAME}' else '{TOO_LITTLE}' end"
     steps.append(
-        f"case when {rest} <= -0.01 then {_step(repr('held back'), repr('too little that identifies'), rest)}"
+        f"case when {rest} <= -0.01 then {_step(repr(HELD_BACK_STEP), why, rest)}"
         f" when {rest} >= 0.01 then {_step(repr('moved'), repr('one move changes all of an address'), rest)} end"
     )
     return (

@@ -11,8 +11,10 @@ import pytest
 from crm_quality.errors import CrmQualityError
 from crm_quality.identity.cluster import build_clusters
 from crm_quality.identity.customer_id import build_customer_xref
+from crm_quality.identity.explain import HELD_BACK
 from crm_quality.identity.review import build_review_queue
 from crm_quality.identity.review_page import FIELDS, write_review_page
+from crm_quality.identity.waterfall import OTHER_NAME, TOO_LITTLE
 from tests.identity.scenario import add_conflict, add_pair, bare_warehouse, decide, ids
 
 
@@ -56,6 +58,57 @@ def test_a_conflict_is_asked_about_however_high_the_score(con: duckdb.DuckDBPyCo
     assert (pair, state, doubt) == ("ab", "apart", 0.25)
     (reasons,) = con.execute("select reasons from identity.review_queue").fetchone() or ("",)
     assert reasons == "kept apart because of different national ids: alike"
+
+
+def hold_back(con: duckdb.DuckDBPyConnection, left: str, right: str, bits: float = -10, why: str = TOO_LITTLE) -> None:
+    """A pair of which a rule has taken off so many bits."""
+    add_pair(con, left, right, HELD_BACK)
+    con.execute(
+        "update identity.pair set waterfall = [{'step': 'held back', 'agreement': ?, 'bits': ?::double}]"
+        " where (record_number_l, record_number_r) in (select (min(record_number), max(record_number))"
+        " from identity.record where source_id in (?, ?))",
+        [why, bits, left, right],
+    )
+
+
+def test_what_a_rule_holds_back_is_asked_about_the_surer_the_model_the_more(con: duckdb.DuckDBPyConnection) -> None:
+    hold_back(con, "a", "b", -10)
+    hold_back(con, "c", "d", -2)
+    # The model's own probabilities are 1 / (1 + 2 ** -8) and 1 / 2, and a quarter of such pairs is taken to be one.
+    assert [row[:3] for row in review(con)] == [("ab", "apart", 0.249), ("cd", "apart", 0.125)]
+    reasons = con.execute("select distinct reasons from identity.review_queue").fetchall()
+    assert reasons == [("kept apart, too little that identifies: alike",)]
+
+
+@pytest.mark.parametrize(("kind", "doubt"), [("cannot_link", 0.1992), ("must_link", 0.3984)])
+def test_what_stewards_say_of_such_pairs_tells_how_doubtful_the_rest_is(
+    con: duckdb.DuckDBPyConnection, kind: str, doubt: float
+) -> None:
+    hold_back(con, "a", "b")
+    for number, (left, right) in enumerate(("cd", "ef"), start=1):
+        hold_back(con, left, right)
+        decide(con, number, kind, left, right)
+    # Eight pairs, a quarter of them one customer, are taken for granted: 2 / 10 or 4 / 10 of 1 / (1 + 2 ** -8).
+    assert [row[2] for row in review(con) if row[0] == "ab"] == [doubt]
+
+
+def test_another_name_is_asked_about_only_once_stewards_have_linked_such_pairs(con: duckdb.DuckDBPyConnection) -> None:
+    hold_back(con, "a", "b", why=OTHER_NAME)
+    hold_back(con, "c", "d", why=OTHER_NAME)
+    assert review(con) == []
+    decide(con, 1, "must_link", "a", "b")
+    # Linked are one and, taken for granted, 0.16 of nine.
+    assert [row[:3] for row in review(con) if row[4] == "open"] == [("cd", "apart", 0.1284)]
+
+
+def test_nobody_is_asked_about_what_stewards_have_refused_time_and_again() -> None:
+    keys = [f"{number:03}" for number in range(100)]
+    con = bare_warehouse(keys)
+    for number, (left, right) in enumerate(zip(keys[::2], keys[1::2], strict=True)):
+        hold_back(con, left, right)
+        if number < 40:
+            decide(con, number, "cannot_link", left, right)
+    assert {row[4] for row in review(con)} == {"decided"}
 
 
 def test_a_decided_pair_is_out_of_the_way(con: duckdb.DuckDBPyConnection) -> None:
