@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import duckdb
 
-from crm_quality.identity.relatives import RELATIVES, shared_by_relatives
+from crm_quality.identity.relatives import RELATIVES
 
 # Above this share of sure matches in which a column differs, a difference is evidence, and no contradiction.
 MOST_DISAGREEING = 0.03
@@ -24,19 +26,28 @@ _OTHER_RELATIVE = (
 )
 
 
-def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str) -> None:
+def disagreeing(con: duckdb.DuckDBPyConnection) -> dict[str, float]:
+    """`other_ids` and `other_dates`: the shares (0..1) of sure matches in which national ids or birth dates differ.
+
+    Read from identity.person_feature when a model is trained, for it is the nature of the data and not of one night.
+    """
+    return {
+        "other_ids": _disagreeing(con, "national_text", ("email", "phone_1", "birth_date", "address"), 1),
+        "other_dates": _disagreeing(con, "birth_date", ("email", "phone_1", "national_text"), 2),
+    }
+
+
+def build_conflicts(con: duckdb.DuckDBPyConnection, schema: str, measured: Mapping[str, float]) -> None:
     """(Re)create identity.conflict (record_number_l, record_number_r, reason) for the pairs of {schema}.related.
 
     {schema}.related (record_number_l, record_number_r, match_weight) holds the pairs that hang together,
-    {schema}.clean_source (record_number, clean_source) the records of objects that hold nobody twice.
+    {schema}.clean_source (record_number, clean_source) the records of objects that hold nobody twice. `measured`:
+    what the training of the person model found, see `disagreeing`; where it found nothing, a difference contradicts.
     """
-    other_ids = _disagreeing(con, "national_text", ("email", "phone_1", "birth_date", "address"), 1)
-    if other_ids <= MOST_DISAGREEING:
-        national_id = _OTHER_ID
-    else:
-        national_id = _OTHER_RELATIVE if shared_by_relatives(con, "address") > RELATIVES else _CHECKED_ID
-    other_dates = _disagreeing(con, "birth_date", ("email", "phone_1", "national_text"), 2)
-    birth_dates = _OTHER_BIRTH_DATE if other_dates <= MOST_DISAGREEING else "false"
+    national_id = _OTHER_ID
+    if measured.get("other_ids", 0) > MOST_DISAGREEING:
+        national_id = _OTHER_RELATIVE if measured.get("shared_homes", 0) > RELATIVES else _CHECKED_ID
+    birth_dates = _OTHER_BIRTH_DATE if measured.get("other_dates", 0) <= MOST_DISAGREEING else "false"
     con.execute(
         f"""
         create or replace table {schema}.conflict_input as

@@ -60,7 +60,7 @@ def save_model(
     blocking = asdict(plan)
     digest = sha256(
         json.dumps(
-            [fitted.settings, fitted.namesakes, fitted.relatives, blocking, frequencies],
+            [fitted.settings, fitted.training, fitted.namesakes, fitted.relatives, blocking, frequencies],
             sort_keys=True,
             ensure_ascii=False,
         ).encode()

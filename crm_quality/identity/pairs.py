@@ -15,7 +15,7 @@ import duckdb
 from crm_quality.identity.blocking import BlockingPlan, KeyCount, build_blocks, build_candidates, choose_plan
 from crm_quality.identity.certain import MATCH_KEY, add_equal_names, build_certain
 from crm_quality.identity.clean_source import build_clean_sources
-from crm_quality.identity.conflict import build_conflicts
+from crm_quality.identity.conflict import build_conflicts, disagreeing
 from crm_quality.identity.explain import weigh
 from crm_quality.identity.features import unit_weight_query
 from crm_quality.identity.labels import build_labels, correct
@@ -193,7 +193,8 @@ def build_pairs(
             _compare_inside(con, kind, report, schema, models_dir, objective)
             for kind, report in zip(KINDS, reports, strict=True)
         ]
-        build_conflicts(con, schema)
+        persons = next((report.model for report in reports if report.party_type == "person"), None)
+        build_conflicts(con, schema, persons.training if persons else {})
         certain = _store(con, schema)
     (pairs,) = con.execute("select count(*) from identity.pair").fetchone() or (0,)
     return PairReport(tuple(reports), pairs, certain)
@@ -331,11 +332,12 @@ def _fit(con: duckdb.DuckDBPyConnection, kind: Kind, table: str, schema: str) ->
         return None, plan
     fitted = correct(con, kind, table, schema, fitted)
     if kind.party_type == "person":
-        shared = {
+        measured = {
             "shared_mobiles": shared_by_relatives(con, "phone_1"),
             "shared_homes": shared_by_relatives(con, "address"),
+            **disagreeing(con),
         }
-        fitted = replace(fitted, training={**fitted.training, **shared})
+        fitted = replace(fitted, training={**fitted.training, **measured})
     return fitted, plan
 
 
