@@ -9,6 +9,16 @@ import duckdb
 # Crockford's base 32: no letters that are mistaken for digits.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LENGTH = 12
+# Of ids nearly every one is another: DuckDB seeks a dictionary of them in vain, three times as long as zstd takes.
+_ID = "varchar using compression zstd"
+_TABLES = {
+    "customer_xref": f"customer_id {_ID}, record_number bigint, source_system varchar, source_object varchar,"
+    f" source_id {_ID}, match_probability double, match_reason varchar",
+    "customer_id_event": f"event_id {_ID}, run_id varchar, event varchar, customer_id {_ID}, into_customer_id varchar,"
+    " happened_at timestamp, event_number bigint",
+    "customer_membership": f"customer_id {_ID}, source_system varchar, source_object varchar, source_id {_ID},"
+    " first_run_id varchar, first_held_at date, last_run_id varchar, last_held_at date, is_current boolean",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,8 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
     one. A pure function of identity.record and cluster, of previous.customer_xref, customer_id_event and customer_membership,
     and of meta.current_run.
     """
+    for table, columns in _TABLES.items():
+        con.execute(f"create or replace table identity.{table} ({columns})")
     _claims(con)
     con.execute(
         "create or replace temp table id_owner as"
@@ -39,7 +51,7 @@ def build_customer_xref(con: duckdb.DuckDBPyConnection) -> IdReport:
     _mint(con)
     con.execute(
         """
-        create or replace table identity.customer_xref as
+        insert into identity.customer_xref
         select
             owner.customer_id,
             cluster.record_number,
@@ -74,17 +86,18 @@ def _claims(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         create or replace temp table id_claim as
-        select
-            *,
-            count(*) over (partition by cluster_number) > 1 or count(*) over (partition by customer_id) > 1
-                as is_contested
-        from (
+        with claim as (
             select cluster.cluster_number, xref.customer_id, count(*) as records
             from previous.customer_xref as xref
             join identity.record as record using (source_system, source_object, source_id)
             join identity.cluster as cluster on cluster.record_number = record.record_number
             group by cluster.cluster_number, xref.customer_id
         )
+        select
+            *,
+            cluster_number in (select cluster_number from claim group by cluster_number having count(*) > 1)
+            or customer_id in (select customer_id from claim group by customer_id having count(*) > 1) as is_contested
+        from claim
         """
     )
     con.execute(
@@ -265,7 +278,7 @@ def _write_events(con: duckdb.DuckDBPyConnection) -> None:
     """
     con.execute(
         """
-        create or replace table identity.customer_id_event as
+        insert into identity.customer_id_event
         with claim as (
             select
                 id_contest.customer_id,
@@ -287,8 +300,8 @@ def _write_events(con: duckdb.DuckDBPyConnection) -> None:
             select 3, 'merge', customer_id, holder
             from claim where not alive and choice = 1
             union all
-            select 4, 'retire', customer_id, null
-            from (select distinct customer_id from previous.customer_xref)
+            select distinct 4, 'retire', customer_id, null
+            from previous.customer_xref
             where customer_id not in (select customer_id from id_claim)
         ),
         repeated as (
@@ -325,7 +338,7 @@ def _write_membership(con: duckdb.DuckDBPyConnection) -> None:
     """identity.customer_membership: which record was with which customer, from which run to which."""
     con.execute(
         """
-        create or replace table identity.customer_membership as
+        insert into identity.customer_membership
         select * from previous.customer_membership where is_current is distinct from true
         union all
         select
