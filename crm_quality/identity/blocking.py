@@ -192,8 +192,8 @@ def _keyed_queries(kind: Kind, table: str, schema: str) -> list[tuple[str, str]]
     """Every key as a query of (key, record_number), phones from both columns."""
     queries = [(key.name, _keyed(key, table)) for key in kind.keys]
     phones = (
-        f"select distinct phone as key, record_number from"
-        f" (select unnest([phone_1, phone_2]) as phone, record_number from {table}) where phone is not null"
+        f"select phone_1 as key, record_number from {table} where phone_1 is not null"
+        f" union all select phone_2, record_number from {table} where phone_2 is distinct from phone_1 and phone_2 is not null"
     )
     queries.insert(1, ("phone", phones))
     if kind.has_name_tokens:

@@ -21,6 +21,11 @@ def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     a source itself notes merges or duplicates.
     """
     cases = " ".join(f"when '{party_type}' then {share}" for party_type, share in MOST_INSIDE.items())
+    persons = " union all ".join(
+        f"select record_number, hash('p', name_key, {other}) from identity.person_feature"
+        f" where name_key is not null and {other} is not null"
+        for other in ("birth_date", "email", "phone_1", "phone_2")
+    )
     con.execute(
         f"""
         create or replace table {schema}.clean_source as
@@ -33,12 +38,7 @@ def build_clean_sources(con: duckdb.DuckDBPyConnection, schema: str) -> None:
             union all
             select record_number, hash('n', national_text) from identity.person_feature where national_text is not null
             union all
-            select record_number, hash('p', name_key, other)
-            from (
-                select record_number, name_key, unnest(list_distinct([birth_date, email, phone_1, phone_2])) as other
-                from identity.person_feature
-            )
-            where name_key is not null and other is not null
+            {persons}
         ),
         placed as (
             select twin.key, twin.record_number,

@@ -204,8 +204,8 @@ def _linked(graph: _Graph, apart: np.ndarray, region: np.ndarray, records: np.nd
 def _link_region(
     graph: _Graph, apart: list[tuple[int, int]], records: np.ndarray
 ) -> list[tuple[float, float, float, float]]:
-    nodes = np.unique(np.concatenate([graph.left, graph.right]))
-    a, b = np.searchsorted(nodes, graph.left), np.searchsorted(nodes, graph.right)
+    nodes, place = np.unique(np.concatenate([graph.left, graph.right]), return_inverse=True)
+    a, b = np.split(place, 2)
     weights = np.full((len(nodes), len(nodes)), np.nan)
     weights[a, b] = weights[b, a] = graph.weight
     if np.count_nonzero(graph.contained) >= MOST_OWNERS:

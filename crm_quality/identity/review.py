@@ -18,6 +18,7 @@ DOUBT_AGAINST_SCORE = {"conflict": 0.25, TOO_LITTLE: 0.25, OTHER_NAME: 0.02}
 DECIDED_BEFORE = 8
 # Of the pairs inside a cluster, so many at least should speak for it.
 LEAST_DENSITY = 0.5
+LEAST_CLUSTER = 3
 _REVIEWED = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
 
 
@@ -115,39 +116,42 @@ def build_review_queue(con: duckdb.DuckDBPyConnection, most_open: int = MOST_OPE
 
 
 def _weigh_customers(con: duckdb.DuckDBPyConnection) -> None:
-    """customer_size: records of every customer in review_pair, and the trade documents that name one of them."""
+    """customer_size: the records of the customers in review_pair, and the trade documents that name one of them where
+    there may be something to review."""
     con.execute(
-        """
+        f"""
         create or replace temp table customer_size as
-        with document as (
+        with size as (
+            select customer_id, count(*) as records
+            from identity.customer_xref
+            where customer_id in (select left_customer from review_pair union all select right_customer from review_pair)
+            group by customer_id
+        ),
+        looked_at as (
+            select unnest([left_customer, right_customer]) as customer_id
+            from review_pair
+            where left_customer <> right_customer or match_probability < {SURE}
+            union
+            select customer_id from size where records >= {LEAST_CLUSTER}
+        ),
+        document as (
             select source_system, party_source_object, party_source_id from core.sales_order
             union all
             select source_system, party_source_object, party_source_id from core.invoice
             union all
             select source_system, party_source_object, party_source_id from core.opportunity
         ),
-        named as (
-            select source_system, party_source_object, party_source_id, count(*) as documents
-            from document
-            where party_source_id is not null
-            group by all
-        ),
-        xref as (
-            select * from identity.customer_xref
-            where customer_id in (select left_customer from review_pair union all select right_customer from review_pair)
-        ),
         traded as (
-            select xref.customer_id, sum(named.documents) as documents
-            from named
-            join xref
-                on xref.source_system = named.source_system and xref.source_id = named.party_source_id
-                and xref.source_object = coalesce(named.party_source_object, xref.source_object)
+            select xref.customer_id, count(*) as documents
+            from document
+            join (from identity.customer_xref semi join looked_at using (customer_id)) as xref
+                on xref.source_system = document.source_system and xref.source_id = document.party_source_id
+                and xref.source_object = coalesce(document.party_source_object, xref.source_object)
             group by xref.customer_id
         )
-        select customer_id, count(*) as records, coalesce(any_value(traded.documents), 0) as documents
-        from xref
+        select customer_id, records, coalesce(documents, 0) as documents
+        from size
         left join traded using (customer_id)
-        group by customer_id
         """
     )
 
@@ -249,7 +253,7 @@ def _build_clusters_to_review(con: duckdb.DuckDBPyConnection, most_open: int) ->
             join inside using (customer_id)
             left join conflicting using (customer_id)
             left join bridge using (customer_id)
-            where size.records >= 3
+            where size.records >= {LEAST_CLUSTER}
         )
         select
             customer_id, records, density, conflicts,
