@@ -7,6 +7,7 @@ import dagster as dg
 
 from crm_quality.assets.table import OWNERS, column_schema
 from crm_quality.assets.warehouse import OpenRun
+from crm_quality.comments import add_comments
 from crm_quality.errors import PublishRefusedError
 from crm_quality.ingest.raw import changed_since_loaded
 from crm_quality.publish.share import check_keys, share
@@ -41,6 +42,7 @@ def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
         started = time.perf_counter()
         forget_other_results(warehouse.con, warehouse.run.run_id, warehouse.run.extract_date)
         seconds = time.perf_counter() - started
+        add_comments(warehouse.con, {f"quality.{table}": None for table in RESULT_TABLES})
         for table in RESULT_TABLES:
             rows = scalar(warehouse.con, f"select count(*) from quality.{table}")
             note_step(warehouse.con, warehouse.run, "quality", f"quality.{table}", rows, seconds)

@@ -13,6 +13,11 @@
 -- phone_2         the other number, likewise
 -- address         street and house number as one lower-case text
 -- address_number  the digits in the address
+-- postal_code     letters and digits only
+-- city            lower case
+-- region          lower case
+-- country         ISO code
+-- industry        lower case
 with party as (
     select
         record.record_number,

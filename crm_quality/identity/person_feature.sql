@@ -6,6 +6,7 @@
 -- spelt           family and given name in one word
 -- hanzi           full name in simplified characters, where the source wrote characters
 -- hanzi_sorted    its characters sorted, so that swapped names are equal
+-- gender          male, female or null
 -- is_woman        the record says so, or nine in ten who bear the given name say so
 -- birth_date      ISO text, so that typing slips can be counted; also of a date that cannot be, such as 2000-11-92
 -- national_text   national id as it came, letters and digits only
@@ -16,6 +17,10 @@
 -- phone_2         the other number, likewise
 -- address         street and house number as one lower-case text
 -- address_number  the digits in the address
+-- postal_code     letters and digits only
+-- city            lower case
+-- region          lower case
+-- country         ISO code
 -- employer        key of the company the source names beside the person
 with party as (
     select

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from crm_quality.comments import add_comments
 from crm_quality.errors import CrmQualityError, PublishRefusedError
 from crm_quality.project import Project
 from crm_quality.warehouse import literal, scalar, transaction
@@ -121,6 +122,7 @@ def published_tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 def _write(con: duckdb.DuckDBPyConnection, target: Path, run_id: str) -> dict[str, int]:
     """Copy the tables with their comments; returns rows by table."""
     rows = {}
+    add_comments(con, {f"meta.{table}": None for table in META_TABLES})
     con.execute(f"attach {literal(str(target))} as target (storage_version '{READABLE_SINCE}')")
     try:
         # Two transactions that go straight into the file: a commit for each of several hundred tables and comments, or

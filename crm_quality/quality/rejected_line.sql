@@ -1,4 +1,5 @@
 -- One row per line of today's extracts that could not be read, with the reason: what was kept out, and where it stands.
+-- file         the file, below the project's folder
 -- line         physical line of the file, from 1
 -- column_name  the first column that does not fit
 -- reason       what the reader found

@@ -68,6 +68,15 @@ def content(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]
     return found
 
 
+def test_every_published_table_and_column_says_what_it_is(sample):
+    with published(sample) as con:
+        silent = con.sql(
+            "select schema_name, table_name, null from duckdb_tables() where comment is null union all"
+            " select schema_name, table_name, column_name from duckdb_columns() where comment is null and not internal"
+        ).fetchall()
+    assert silent == []
+
+
 def test_a_first_run_publishes_every_table_of_the_contract_with_rows(sample):
     assert sample.outcome.problems == []
     assert sample.outcome.published
