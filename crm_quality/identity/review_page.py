@@ -85,7 +85,7 @@ def _section(con: duckdb.DuckDBPyConnection, place: int, pair: dict[str, Any]) -
     )
     return (
         f"<section id=pair-{pair['pair_id']}><h2>{place}. {escape(pair['reasons'])}</h2>"
-        f"<p>By the model one customer with {pair['match_probability']:.1%}; worth {pair['worth']:g}.</p>"
+        f"<p>By model and rules one customer with {pair['match_probability']:.1%}; worth {pair['worth']:g}.</p>"
         f"{_side_by_side(records, keys)}{_chart(pair)}{commands}</section>"
     )
 

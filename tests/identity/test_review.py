@@ -176,7 +176,7 @@ def test_a_steward_reads_both_records_the_reasons_and_the_waterfall(published: P
     assert write_review_page(published, page, 50) == 1
     text = page.read_text(encoding="utf-8")
     assert "1. kept apart: similar name" in text
-    assert "By the model one customer with 45.7%; worth 12.5" in text
+    assert "By model and rules one customer with 45.7%; worth 12.5" in text
     assert "<td>Anna &lt;b&gt;Li&lt;/b&gt;</td><td>Anna Lee</td>" in text
     assert "decide must-link crm/Contact/1 &#x27;crm/Contact/2 b&#x27;" in text
     # Splink's chart: a bar of its height for every step, and what the steps come to.
