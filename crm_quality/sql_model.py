@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from crm_quality.errors import CrmQualityError
-from crm_quality.warehouse import literal, transaction
+from crm_quality.warehouse import comment
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -84,11 +84,7 @@ class SqlModel:
             con.execute("reset preserve_insertion_order")
         notes = self.column_notes
         present = {name for name, *_ in con.execute(f"describe {self.name}").fetchall()}
-        # together, as each on its own would wait for the disk
-        with transaction(con):
-            con.execute(f"comment on table {self.name} is {literal(self.description)}")
-            for column in notes.keys() & present:
-                con.execute(f"comment on column {self.name}.{column} is {literal(notes[column])}")
+        comment(con, self.name, self.description, {name: text for name, text in notes.items() if name in present})
 
 
 def load_models(folder: Path = PACKAGE) -> list[SqlModel]:

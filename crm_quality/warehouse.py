@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +90,16 @@ def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         con.rollback()
         raise
     con.commit()
+
+
+def comment(con: duckdb.DuckDBPyConnection, table: str, about: str | None, columns: Mapping[str, str]) -> None:
+    """Say what a table `schema.table` is, unless that is None, and what its columns are."""
+    # together, as each on its own would wait for the disk
+    with transaction(con):
+        if about is not None:
+            con.execute(f"comment on table {table} is {literal(about)}")
+        for column, text in columns.items():
+            con.execute(f"comment on column {table}.{quoted(column)} is {literal(text)}")
 
 
 def quoted(name: str) -> str:

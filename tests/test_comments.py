@@ -16,7 +16,7 @@ def comments(con: duckdb.DuckDBPyConnection, table: str) -> tuple[str | None, di
 def test_a_table_is_told_of_in_its_own_words_or_else_in_those_of_all_tables() -> None:
     con = duckdb.connect()
     con.execute("create schema identity; create table identity.conflict (record_number_l bigint, reason varchar)")
-    add_comments(con, {"identity.conflict": "Pairs that cannot be one."})
+    add_comments(con, "identity.conflict", "Pairs that cannot be one.")
     about, columns = comments(con, "conflict")
     assert about == "Pairs that cannot be one."
     assert columns["reason"] == "what contradicts, in words"
@@ -27,5 +27,5 @@ def test_what_is_described_already_keeps_its_words() -> None:
     con = duckdb.connect()
     con.execute('create schema raw; create table raw.lead (run_id varchar, "Last ""Name""" varchar)')
     con.execute("comment on table raw.lead is 'as it came'; comment on column raw.lead.run_id is 'of the CRM'")
-    add_comments(con, {"raw.lead": "another text", "raw.not_there": "nothing"})
+    add_comments(con, "raw.lead", "another text")
     assert comments(con, "lead") == ("as it came", {"run_id": "of the CRM", 'Last "Name"': None})

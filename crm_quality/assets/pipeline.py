@@ -1,5 +1,6 @@
 """Assemble all assets, the nightly job, its schedule and sensor. Does not belong here: what an asset does."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,11 +8,12 @@ import dagster as dg
 
 from crm_quality.assets.lineage import lineage_metadata
 from crm_quality.assets.load_day import load_job
-from crm_quality.assets.python_tables import PYTHON_TABLES
+from crm_quality.assets.python_tables import PYTHON_TABLES, PythonTable
 from crm_quality.assets.raw import raw_assets, raw_name
 from crm_quality.assets.results import published_asset, results_asset
 from crm_quality.assets.table import table_asset
 from crm_quality.assets.warehouse import NIGHTLY_JOB, OpenRun, warehouse_resource
+from crm_quality.comments import add_comments
 from crm_quality.errors import CrmQualityError
 from crm_quality.ingest.files import find_files, newest_date
 from crm_quality.ingest.staging import build_staging
@@ -34,17 +36,7 @@ def build_definitions(project: Project) -> dg.Definitions:
     tables = [
         *(_staging_asset(sources, name) for name in canonical()),
         *(_sql_asset(model, sources, suites.get(model.name)) for model in load_models()),
-        *(
-            table_asset(
-                table.name,
-                table.build,
-                reads=[*table.reads, *_suite_reads(suites.get(table.name))],
-                description=table.description,
-                suite=suites.get(table.name),
-                kinds=table.kinds,
-            )
-            for table in PYTHON_TABLES
-        ),
+        *(_python_asset(table, suites.get(table.name)) for table in PYTHON_TABLES),
     ]
     names = [".".join(asset.key.path) for asset in [*raw, *tables]]
     results = results_asset([name for name in names if name not in _made_from_results(tables)])
@@ -94,6 +86,22 @@ def _staging_asset(sources: list[Source], name: str) -> dg.AssetsDefinition:
         build,
         reads=list(dict.fromkeys(feeds)),
         description=f"All lines that hold a {name.replace('_', ' ')}, under canonical names, text as it came beside typed values.",
+    )
+
+
+def _python_asset(table: PythonTable, suite: Suite | None) -> dg.AssetsDefinition:
+    def build(run: OpenRun) -> Mapping[str, Any] | None:
+        shown = table.build(run)
+        add_comments(run.con, table.name, table.description)
+        return shown
+
+    return table_asset(
+        table.name,
+        build,
+        reads=[*table.reads, *_suite_reads(suite)],
+        description=table.description,
+        suite=suite,
+        kinds=table.kinds,
     )
 
 

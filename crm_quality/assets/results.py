@@ -42,8 +42,8 @@ def results_asset(names: Sequence[str]) -> dg.AssetsDefinition:
         started = time.perf_counter()
         forget_other_results(warehouse.con, warehouse.run.run_id, warehouse.run.extract_date)
         seconds = time.perf_counter() - started
-        add_comments(warehouse.con, {f"quality.{table}": None for table in RESULT_TABLES})
-        for table in RESULT_TABLES:
+        for table, (description, _) in RESULT_TABLES.items():
+            add_comments(warehouse.con, f"quality.{table}", description)
             rows = scalar(warehouse.con, f"select count(*) from quality.{table}")
             note_step(warehouse.con, warehouse.run, "quality", f"quality.{table}", rows, seconds)
             seconds = 0.0  # one step made all three

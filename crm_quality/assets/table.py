@@ -7,7 +7,6 @@ from typing import Any
 import dagster as dg
 
 from crm_quality.assets.warehouse import OpenRun
-from crm_quality.comments import add_comments
 from crm_quality.quality.results import CheckOutcome
 from crm_quality.quality.run import run_suite
 from crm_quality.quality.suites import Check, Suite
@@ -56,7 +55,6 @@ def table_asset(
     def asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[OpenRun]) -> dg.MaterializeResult:
         started = time.perf_counter()
         extra = dict(build(warehouse) or {})
-        add_comments(warehouse.con, {name: description})
         seconds = time.perf_counter() - started
         rows = scalar(warehouse.con, f"select count(*) from {name}")
         outcomes = _run_checks(warehouse, suite)

@@ -80,9 +80,12 @@ def contradictions(entries: Sequence[Mapping[str, Any]]) -> list[Problem]:
     return settle(pairs)[1]
 
 
-def load_decisions(con: duckdb.DuckDBPyConnection) -> Decisions:
-    """The decisions in meta.decision on pairs of records, as record numbers."""
-    rows = con.execute(
+def decided_pairs(con: duckdb.DuckDBPyConnection) -> list[tuple[int, str, int | None, int | None]]:
+    """Number, kind and the two record numbers of every decision in meta.decision on two records, oldest first.
+
+    None where a record is not there.
+    """
+    return con.execute(
         """
         -- only these are looked up, where there are few or none
         with named as (
@@ -105,10 +108,17 @@ def load_decisions(con: duckdb.DuckDBPyConnection) -> Decisions:
         order by decision.decision_id
         """
     ).fetchall()
+
+
+def load_decisions(con: duckdb.DuckDBPyConnection) -> Decisions:
+    """The decisions in meta.decision on pairs of records, as record numbers."""
+    rows = decided_pairs(con)
     absent = [
         Problem(int(row[0]), "names a record that is not there") for row in rows if row[2] is None or row[3] is None
     ]
-    present = [row for row in rows if row[2] is not None and row[3] is not None]
+    present = [
+        (decision, kind, left, right) for decision, kind, left, right in rows if left is not None and right is not None
+    ]
     held, problems = settle(present)
     chosen = set(held)
     pairs: dict[str, list[tuple[int, int]]] = {"must_link": [], "cannot_link": []}

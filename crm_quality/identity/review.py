@@ -5,12 +5,12 @@ from __future__ import annotations
 import duckdb
 
 from crm_quality.identity.bridge import build_bridges
+from crm_quality.identity.decisions import decided_pairs
 from crm_quality.identity.explain import HELD_BACK
 from crm_quality.identity.waterfall import HELD_BACK_STEP, OTHER_NAME, TOO_LITTLE
 
 MOST_OPEN = 5_000
-# Pairs of this weight and above are worth a look, those that a rule holds back included; of links, those less sure.
-LEAST_WEIGHT = HELD_BACK
+# Pairs from HELD_BACK up are worth a look; of links, those less sure than this.
 SURE = 0.95
 # A conflict or a rule holds apart what the score would join. What remains of the score's doubt is the share of such
 # pairs that stewards link; these shares count for so many decisions.
@@ -177,29 +177,23 @@ def _number_pairs(con: duckdb.DuckDBPyConnection) -> None:
         join identity.customer_xref as left_xref on left_xref.record_number = pair.record_number_l
         join identity.customer_xref as right_xref on right_xref.record_number = pair.record_number_r
         left join identity.conflict as conflict using (record_number_l, record_number_r)
-        where left_xref.customer_id = right_xref.customer_id or pair.match_weight >= {LEAST_WEIGHT}
+        where left_xref.customer_id = right_xref.customer_id or pair.match_weight >= {HELD_BACK}
         """
     )
 
 
 def _learn_from_decisions(con: duckdb.DuckDBPyConnection) -> None:
     """review_decision: pairs that decisions in force name; held_apart: how often stewards link what is held apart."""
+    con.execute("create or replace temp table review_decision (l bigint, r bigint, is_linked boolean)")
+    # The later decision replaces the earlier.
+    decided = {
+        (min(left, right), max(left, right)): kind == "must_link"
+        for _, kind, left, right in decided_pairs(con)
+        if left is not None and right is not None
+    }
     con.execute(
-        """
-        create or replace temp table review_decision as
-        select
-            least(l.record_number, r.record_number) as l, greatest(l.record_number, r.record_number) as r,
-            arg_max(decision.kind = 'must_link', decision.decision_id) as is_linked
-        from meta.decision as decision
-        join identity.record as l
-            on l.source_system = decision.left_source_system and l.source_object = decision.left_source_object
-            and l.source_id = decision.left_source_id
-        join identity.record as r
-            on r.source_system = decision.right_source_system and r.source_object = decision.right_source_object
-            and r.source_id = decision.right_source_id
-        where decision.kind in ('must_link', 'cannot_link')
-        group by all
-        """
+        "insert into review_decision select unnest(?::bigint[]), unnest(?::bigint[]), unnest(?::boolean[])",
+        [[left for left, _ in decided], [right for _, right in decided], list(decided.values())],
     )
     shares = " ".join(f"when '{cause}' then {share}" for cause, share in DOUBT_AGAINST_SCORE.items())
     con.execute(

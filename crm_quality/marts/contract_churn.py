@@ -16,7 +16,7 @@ from crm_quality.marts.backtest import Figure
 from crm_quality.marts.churn_model import figures
 from crm_quality.marts.threads import one_thread
 from crm_quality.settings import ContractSettings
-from crm_quality.warehouse import literal, quoted, scalar
+from crm_quality.warehouse import comment, quoted, scalar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,12 +67,8 @@ def build_contract_churn(con: duckdb.DuckDBPyConnection, settings: ContractSetti
         "has_churned boolean, churn_probability double, risk_band varchar, top_reason varchar, model_version varchar, "
         "monthly_amount double, renewal_value double, value_at_risk double, renews_on date, days_to_renewal bigint)"
     )
-    con.execute(
-        "comment on table marts.contract_churn is 'How likely a customer under contract cancels it; the contracts are in "
-        "the table that the settings name under `contracts`.'"
-    )
-    for column, text in _COMMENTS.items():
-        con.execute(f"comment on column marts.contract_churn.{column} is {literal(text)}")
+    about = "How likely a customer under contract cancels it; the contracts are in the table that the settings name under `contracts`."
+    comment(con, "marts.contract_churn", about, _COMMENTS)
     backtest.start(con, MODEL)
     if settings is None:
         return 0

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from crm_quality.marts import backtest
 from crm_quality.marts.backtest import Figure
 from crm_quality.marts.threads import one_thread
-from crm_quality.warehouse import literal
+from crm_quality.warehouse import comment
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -140,9 +140,7 @@ def build_recommendations(con: duckdb.DuckDBPyConnection) -> RecommendationRepor
     for table, (description, columns) in _TABLES.items():
         listed = ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items())
         con.execute(f"create or replace table marts.{table} ({listed})")
-        con.execute(f"comment on table marts.{table} is {literal(description)}")
-        for name, (_, text) in columns.items():
-            con.execute(f"comment on column marts.{table}.{name} is {literal(text)}")
+        comment(con, f"marts.{table}", description, {name: text for name, (_, text) in columns.items()})
     con.execute(_NUMBERED)
     found = con.execute(_BOUGHT).fetchnumpy()
     bought = Purchases(*(np.asarray(found[name]) for name in ("customer", "product", "ordered_on")))

@@ -122,7 +122,8 @@ def published_tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 def _write(con: duckdb.DuckDBPyConnection, target: Path, run_id: str) -> dict[str, int]:
     """Copy the tables with their comments; returns rows by table."""
     rows = {}
-    add_comments(con, {f"meta.{table}": None for table in META_TABLES})
+    for table in META_TABLES:
+        add_comments(con, f"meta.{table}")
     con.execute(f"attach {literal(str(target))} as target (storage_version '{READABLE_SINCE}')")
     try:
         # Two transactions that go straight into the file: a commit for each of several hundred tables and comments, or

@@ -12,7 +12,7 @@ import duckdb
 from crm_quality.quality.audit import ALL_FIELDS, Audit, Stratum, load
 from crm_quality.quality.audit_draw import AUDITED, values_query
 from crm_quality.settings import AuditSettings
-from crm_quality.warehouse import literal
+from crm_quality.warehouse import comment, literal
 
 CONFIDENCE = 0.95
 
@@ -238,8 +238,7 @@ def _write(
     con.execute(
         f"create or replace table {table} ({', '.join(f'{name} {kind}' for name, (kind, _) in columns.items())})"
     )
-    for name, (_, meaning) in columns.items():
-        con.execute(f"comment on column {table}.{name} is {literal(meaning)}")
+    comment(con, table, None, {name: meaning for name, (_, meaning) in columns.items()})
     if rows:
         lists = ", ".join(f"unnest(?::{kind}[])" for kind, _ in columns.values())
         con.execute(f"insert into {table} select {lists}", [list(values) for values in zip(*rows, strict=True)])

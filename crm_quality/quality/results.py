@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from crm_quality.warehouse import has_table, literal
+from crm_quality.warehouse import literal
 
 KEYS_SHOWN = 20
 KEY_SHOWN = "concat_ws('|', source_system, source_object, coalesce(source_id, ''))"
@@ -72,11 +72,8 @@ class CheckOutcome:
 def create_result_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Make the result tables where they are missing."""
     con.execute("create schema if not exists quality")
-    for table, (description, columns) in RESULT_TABLES.items():
-        if not has_table(con, "quality", table):
-            con.execute(
-                f"create table quality.{table} ({columns}); comment on table quality.{table} is {literal(description)}"
-            )
+    for table, (_, columns) in RESULT_TABLES.items():
+        con.execute(f"create table if not exists quality.{table} ({columns})")
 
 
 def record_check(

@@ -162,6 +162,16 @@ def test_a_refused_model_leaves_the_last_one_in_use(
     assert second.compared_with_last.both > 0
 
 
+def test_a_model_that_measured_something_else_is_another_version(tmp_path: Path) -> None:
+    con = duckdb.connect()
+    query = "select 'name_key' as column_name, 'li na' as value, 0.1::double as frequency"
+    versions = [
+        save_model(con, tmp_path, "person", Fit({"comparisons": []}, measured), 2, BlockingPlan((), 1), query).version
+        for measured in ({"shared_homes": 0.2}, {"shared_homes": 0.2}, {"shared_homes": 0.8})
+    ]
+    assert versions[0] == versions[1] != versions[2]
+
+
 def test_a_pinned_version_is_scored_with_and_one_that_is_not_there_is_named(
     con: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

@@ -92,6 +92,15 @@ def test_what_stewards_say_of_such_pairs_tells_how_doubtful_the_rest_is(
     assert [row[2] for row in review(con) if row[0] == "ab"] == [doubt]
 
 
+def test_of_two_decisions_on_one_pair_the_later_tells(con: duckdb.DuckDBPyConnection) -> None:
+    hold_back(con, "a", "b")
+    hold_back(con, "c", "d")
+    decide(con, 1, "cannot_link", "c", "d")
+    decide(con, 2, "must_link", "d", "c")
+    # Three of nine, times 1 / (1 + 2 ** -8).
+    assert [row[2] for row in review(con) if row[0] == "ab"] == [0.332]
+
+
 def test_another_name_is_asked_about_only_once_stewards_have_linked_such_pairs(con: duckdb.DuckDBPyConnection) -> None:
     hold_back(con, "a", "b", why=OTHER_NAME)
     hold_back(con, "c", "d", why=OTHER_NAME)
